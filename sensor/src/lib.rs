@@ -1,0 +1,3 @@
+//! gnomon-sensor: sees every MCP conversation of one Linux host.
+
+pub mod event;

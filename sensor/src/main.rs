@@ -1,0 +1,2 @@
+//! gnomon-sensor
+fn main() {}
