@@ -268,6 +268,11 @@ pub enum FlowVerdict {
     Inspect,
     /// MCP: copy everything.
     Mcp,
+    /// HTTP/1 without MCP so far: judged request by request. Copied are the first 4 KiB of a call that
+    /// begins like a request line (`GET `, `POST `, `PUT `, `DELETE `, …) or a status line (`HTTP/1.`),
+    /// everything else is skipped and told in `lost_before`; a call beginning `POST ` opens a share of
+    /// 64 KiB per direction that is copied whole, so that the answer is there when user space has judged.
+    Heads,
     /// Not MCP for now: return at once; looked at again by the rules of the flow cache.
     NotMcp,
 }
