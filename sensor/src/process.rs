@@ -1,0 +1,5 @@
+//! Processes: who they are, what they run, who started them.
+
+pub mod application;
+pub mod container;
+pub mod package;
