@@ -1,5 +1,7 @@
 //! gnomon-sensor: sees every MCP conversation of one Linux host.
 
 pub mod event;
+pub mod mcp;
 pub mod process;
+pub mod protocol;
 pub mod redact;

@@ -1,0 +1,209 @@
+//! Server-sent events: the framing of answers over HTTP (WHATWG HTML, 9.2.6).
+
+use memchr::memchr2;
+
+/// Longest event that is kept, in bytes of its data; the same as a line of stdio.
+pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Longest event type and id that are kept, in bytes; more is cut off.
+const NAME_BYTES_MAX: usize = 256;
+
+/// One event.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct SseEvent {
+    /// The `event` field; none means `message`.
+    pub event: Option<String>,
+    /// The `id` field.
+    pub id: Option<String>,
+    /// The `data` fields, joined by line feeds; empty when `too_long`.
+    pub data: Vec<u8>,
+    /// The event had more bytes than the decoder keeps.
+    pub too_long: bool,
+    /// Bytes on the wire, from the first line of the event to the blank line, line ends left out.
+    pub bytes: u64,
+}
+
+/// Cuts a `text/event-stream` body into events.
+pub struct SseDecoder {
+    limit_bytes: usize,
+    line: Vec<u8>,
+    /// The unfinished line is over the limit; its bytes are counted and dropped.
+    line_over: bool,
+    event: SseEvent,
+    /// A field of interest was seen since the last blank line.
+    started: bool,
+    /// A `data` field was seen since the last blank line.
+    has_data: bool,
+    /// The last byte was CR: a LF right after it belongs to the same line end.
+    after_cr: bool,
+    /// Bytes were lost: everything up to the next blank line is dropped.
+    lost: bool,
+    /// Nothing but a possible byte-order mark was seen yet.
+    at_start: bool,
+}
+
+impl SseDecoder {
+    /// A decoder with the usual limit.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(EVENT_BYTES_MAX)
+    }
+
+    /// A decoder that keeps events of at most `limit_bytes` of data.
+    #[must_use]
+    pub fn with_limit(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            line: Vec::new(),
+            line_over: false,
+            event: SseEvent::default(),
+            started: false,
+            has_data: false,
+            after_cr: false,
+            lost: false,
+            at_start: true,
+        }
+    }
+
+    /// Takes the next bytes of the body and appends the events they finish to `out`.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<SseEvent>) {
+        if self.after_cr && !bytes.is_empty() {
+            self.after_cr = false;
+            if bytes.first() == Some(&b'\n') {
+                bytes = bytes.get(1..).unwrap_or_default();
+            }
+        }
+        while let Some(end) = memchr2(b'\n', b'\r', bytes) {
+            let (part, rest) = bytes.split_at(end);
+            self.keep(part);
+            self.line_end(out);
+            bytes = match rest {
+                [b'\r', b'\n', rest @ ..] => rest,
+                [b'\r'] => {
+                    self.after_cr = true;
+                    &[]
+                }
+                [_, rest @ ..] => rest,
+                [] => &[],
+            };
+        }
+        self.keep(bytes);
+    }
+
+    /// Bytes were lost here: the unfinished event is dropped, the next one is read again.
+    pub fn gap(&mut self) {
+        self.line = Vec::new();
+        self.line_over = false;
+        self.event = SseEvent::default();
+        self.started = false;
+        self.has_data = false;
+        self.after_cr = false;
+        self.at_start = false;
+        self.lost = true;
+    }
+
+    /// Bytes held of the unfinished event.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        self.line.len() + self.event.data.len()
+    }
+
+    fn keep(&mut self, part: &[u8]) {
+        self.event.bytes += part.len() as u64;
+        if self.lost || self.line_over {
+            // A lost line is told from a blank one by its length alone.
+            self.line_over |= !part.is_empty();
+        } else if self.pending_bytes() + part.len() > self.limit_bytes {
+            self.line = Vec::new();
+            self.event.data = Vec::new();
+            self.line_over = true;
+            self.event.too_long = true;
+        } else {
+            self.line.extend_from_slice(part);
+        }
+    }
+
+    fn line_end(&mut self, out: &mut Vec<SseEvent>) {
+        let mut line = std::mem::take(&mut self.line);
+        let over = std::mem::take(&mut self.line_over);
+        if std::mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
+            line.drain(..3);
+        }
+        if over {
+            self.started = true;
+        } else if line.is_empty() {
+            self.dispatch(out);
+        } else if !self.lost {
+            self.field(&line);
+        }
+        // Keep the allocation for the next line, unless it was a giant.
+        if line.capacity() <= 64 * 1024 {
+            line.clear();
+            self.line = line;
+        }
+    }
+
+    fn dispatch(&mut self, out: &mut Vec<SseEvent>) {
+        let mut event = std::mem::take(&mut self.event);
+        let (started, has_data) = (
+            std::mem::take(&mut self.started),
+            std::mem::take(&mut self.has_data),
+        );
+        if std::mem::take(&mut self.lost) || !started {
+            return;
+        }
+        if has_data {
+            event.data.pop(); // the line feed after the last data line
+        }
+        if event.too_long {
+            event.data = Vec::new();
+        }
+        out.push(event);
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        let (name, value) = match line.iter().position(|&byte| byte == b':') {
+            Some(0) => return, // a comment
+            Some(colon) => (
+                line.get(..colon).unwrap_or_default(),
+                line.get(colon + 1..).unwrap_or_default(),
+            ),
+            None => (line, &[][..]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" => {
+                if !self.event.too_long {
+                    self.event.data.extend_from_slice(value);
+                    self.event.data.push(b'\n');
+                    self.has_data = true;
+                }
+            }
+            b"event" => self.event.event = Some(short_text(value)),
+            b"id" => self.event.id = Some(short_text(value)),
+            _ => return,
+        }
+        self.started = true;
+    }
+}
+
+impl Default for SseDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for SseEvent {
+    /// The data are somebody's payload: its size only.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SseEvent")
+            .field("event", &self.event)
+            .field("data_bytes", &self.data.len())
+            .field("too_long", &self.too_long)
+            .finish_non_exhaustive()
+    }
+}
+
+fn short_text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value.get(..NAME_BYTES_MAX).unwrap_or(value)).into_owned()
+}
