@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod mcp;
+pub mod observation;
 pub mod process;
 pub mod protocol;
 pub mod redact;
