@@ -138,6 +138,9 @@ pub struct Facts {
     pub server_serves: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, optional, tag = "9")]
     pub certificate_key: ::core::option::Option<::prost::alloc::string::String>,
+    /// the host's own, without port: what a listener on 0.0.0.0 stands for
+    #[prost(string, repeated, tag = "10")]
+    pub host_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Evidence {
