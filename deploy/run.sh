@@ -1,0 +1,159 @@
+#!/usr/bin/env bash
+# make run: sets up, builds, starts the collector (with its ClickHouse) and an enrolled sensor on this host, and stays.
+# All state is in .gnomon under the checkout. Ctrl-C or SIGTERM stops both programs; so does the death of either.
+#
+# GNOMON_CLICKHOUSE_URL, GNOMON_CLICKHOUSE_USER, GNOMON_CLICKHOUSE_PASSWORD_FILE: a ClickHouse server to use instead
+# of the embedded one.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+STATE=$ROOT/.gnomon
+BIN=${CARGO_TARGET_DIR:-$ROOT/target}/release
+export PATH="$ROOT/.tools/bin:$PATH"
+
+say() { printf 'gnomon: %s\n' "$*"; }
+fail() {
+    printf 'gnomon: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '        %s\n' "$line" >&2; done
+    exit 1
+}
+
+umask 077
+mkdir -p "$STATE/run" "$STATE/log"
+
+command -v flock >/dev/null && command -v setpriv >/dev/null || fail "util-linux (flock, setpriv) is missing" "Install it and run this again."
+exec 8>>"$STATE/run/lock"
+flock -n 8 || fail "another make run is working in this checkout (process $(cat "$STATE/run/pid" 2>/dev/null || echo unknown))" \
+    "Stop that one first (Ctrl-C there), or use another checkout: state is kept per checkout, in .gnomon/."
+echo $$ >"$STATE/run/pid"
+
+# sudo is asked for once; the ticket is kept fresh while the first build runs.
+AS_ROOT=()
+KEEP_SUDO=
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || fail "the sensor needs root to load BPF programs, and there is no sudo" "Run make run as root, or install sudo."
+    sudo -n true 2>/dev/null || { say "sudo is needed for the sensor (and for packages that are missing)"; sudo -v; }
+    AS_ROOT=(sudo)
+    (while sleep 50 && kill -0 $$ 2>/dev/null; do sudo -n -v 2>/dev/null || exit 0; done) 8>&- &
+    KEEP_SUDO=$!
+fi
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM HUP
+    [ -n "$KEEP_SUDO" ] && kill "$KEEP_SUDO" 2>/dev/null
+    # The sensor goes first: what it still has reaches the collector.
+    stop_guard 5 "${SENSOR_GUARD:-}"
+    stop_guard 6 "${COLLECTOR_GUARD:-}"
+    rm -f "$STATE/run/pid"
+    exit "$status"
+}
+stop_guard() {
+    case $1 in
+        5) exec 5>&- ;;
+        6) exec 6>&- ;;
+    esac
+    [ -n "$2" ] && wait "$2" 2>/dev/null
+    return 0
+}
+trap finish EXIT
+trap 'say "stopping"; exit 0' INT TERM HUP
+
+deploy/setup.sh run 8>&-
+
+say "building (release)"
+cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon-engine -p gnomon 8>&-
+
+# What an earlier run left behind (kill -9 of everything) ends by itself; its guards hold this lock until it has.
+exec 7>>"$STATE/run/guards"
+flock -w 30 7 || fail "programs of an earlier run are still running" "See: fuser -v $STATE/run/guards"
+exec 7>&-
+
+write_if_absent() { [ -f "$1" ] || cat >"$1"; }
+
+write_settings() {
+    write_if_absent "$STATE/collector.toml" <<END
+# Written by make run, once; yours to edit. Every setting: deploy/collector.toml.
+state_dir = "$STATE/collector"
+END
+    mkdir -p "$STATE/sensor"
+}
+
+# guard FD NAME ROOT? COMMAND…: starts COMMAND so that it ends when FD closes.
+start_guard() {
+    local fd=$1 name=$2 root=$3 pipe=$STATE/run/$2.pipe
+    shift 3
+    rm -f "$pipe"
+    mkfifo "$pipe"
+    # Open for both, so that opening does not wait for the guard.
+    eval "exec $fd<>\"\$pipe\""
+    # Its own session: Ctrl-C on the terminal reaches us alone, and we stop things in order.
+    # sudo stays in ours, for its ticket belongs to the terminal.
+    local prefix=(setsid)
+    [ "$root" = root ] && [ ${#AS_ROOT[@]} -gt 0 ] && prefix=("${AS_ROOT[@]}" setsid --wait)
+    "${prefix[@]}" "$ROOT/deploy/guard.sh" "$name" "$STATE/run/guards" "$pipe" "$STATE/log/$name.log" "$@" \
+        5>&- 6>&- 8>&- &
+    STARTED=$!
+}
+
+# wait_for NAME GUARD SECONDS COMMAND…: until COMMAND succeeds, or the program is gone, or time is up.
+wait_for() {
+    local name=$1 guard=$2 deadline=$((SECONDS + $3))
+    shift 3
+    until "$@"; do
+        if ! kill -0 "$guard" 2>/dev/null; then
+            local status=0
+            wait "$guard" || status=$?
+            died "$name" "$status"
+        fi
+        [ $SECONDS -lt $deadline ] || fail "$name is not ready after a minute; the end of its log:" "$(log_end "$name")"
+        sleep 0.05
+    done
+}
+log_end() { tail -n 15 "$STATE/log/$1.log" 2>/dev/null; }
+died() {
+    printf 'gnomon: the %s stopped by itself (%s); the end of .gnomon/log/%s.log:\n' "$1" "$(meaning "$2")" "$1" >&2
+    log_end "$1" >&2
+    exit 1
+}
+meaning() {
+    if [ "$1" -gt 128 ]; then printf 'signal %s' "$(kill -l "$1")"; else printf 'status %s' "$1"; fi
+}
+says_ready() { grep -q "^gnomon-$1: ready" "$STATE/log/$1.log" 2>/dev/null; }
+endpoint() { sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p" "$STATE/collector/endpoint.json"; }
+
+write_settings
+rm -f "$STATE/collector/endpoint.json"
+
+start_guard 6 collector user "$BIN/gnomon-collector" serve --config "$STATE/collector.toml"
+COLLECTOR_GUARD=$STARTED
+wait_for collector "$COLLECTOR_GUARD" 60 says_ready collector
+
+"$BIN/gnomon-collector" certify --config "$STATE/collector.toml" --host "$(uname -n)" --out "$STATE/sensor" >"$STATE/log/certify.log" 2>&1 ||
+    fail "the collector could not certify this host's sensor:" "$(cat "$STATE/log/certify.log")"
+
+# The collector takes any free port, so this file is written at each start.
+cat >"$STATE/sensor.toml" <<END
+# Written by make run at each start. Every setting: deploy/sensor.toml.
+state_dir = "$STATE/sensor/state"
+
+[collector]
+server = "$(endpoint ingest)"
+ca = "$STATE/sensor/ca.pem"
+certificate = "$STATE/sensor/sensor.pem"
+key = "$STATE/sensor/sensor.key"
+END
+
+start_guard 5 sensor root "$BIN/gnomon-sensor" run --config "$STATE/sensor.toml"
+SENSOR_GUARD=$STARTED
+wait_for sensor "$SENSOR_GUARD" 60 says_ready sensor
+
+printf 'gnomon: ready %s (state in .gnomon/, logs in .gnomon/log/; try: %s sessions)\n' "$(endpoint api)/" "${BIN#"$ROOT"/}/gnomon"
+
+status=0
+wait -n -p gone "$COLLECTOR_GUARD" "$SENSOR_GUARD" || status=$?
+case ${gone:-} in
+    "$COLLECTOR_GUARD") died collector "$status" ;;
+    "$SENSOR_GUARD") died sensor "$status" ;;
+esac

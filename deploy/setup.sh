@@ -1,0 +1,281 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and run Gnomon; safe to call again, and fast when nothing is missing.
+#
+#   deploy/setup.sh run     what `make run` needs: Rust, a BPF toolchain, the embedded ClickHouse
+#   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers
+#   deploy/setup.sh ci      … and what CI needs: cargo-deny
+#
+# Debian and Ubuntu packages are installed where they are missing (as root, or through sudo, asked once).
+# Elsewhere the script names what to install and stops. All the rest goes into <checkout>/.tools.
+# On an ordinary rustup machine (a nightly with rust-src, and bpf-linker on PATH) those are used instead of packages.
+set -euo pipefail
+
+BPF_LINKER_VERSION=0.13.0
+LLVM_VERSION=22
+NEXTEST_VERSION=0.9.143
+DENY_VERSION=0.20.2
+CHDB_PACKAGE='@chdb/lib-linux-x64-gnu'
+CHDB_VERSION=26.7.3-stable.1
+CHDB_SHA512='5cff7b98caa7739b59a4a432c11f0dedc2d3b073624e61ebdf4a42e66ce8de35a6ba48ca9f62016bad1cd81fe059435cb858ce3235a8a2b408082a81563e70a7'
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+ROOT=$PWD
+TOOLS=$ROOT/.tools
+WHAT=${1:-run}
+case $WHAT in
+    run) STEPS=4 ;;
+    test) STEPS=7 ;;
+    ci) STEPS=8 ;;
+    *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
+esac
+STEP=0
+mkdir -p "$TOOLS/bin" "$TOOLS/log" "$TOOLS/stamp"
+export PATH="$TOOLS/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+# One set-up at a time in a checkout: a second one waits, then finds everything done.
+exec 9>"$TOOLS/lock"
+if command -v flock >/dev/null; then
+    flock -n 9 || { echo "set-up: waiting for another set-up in this checkout"; flock 9; }
+fi
+
+say() { printf '%s\n' "$*"; }
+fail() {
+    printf 'set-up: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '        %s\n' "$line" >&2; done
+    exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+begin() { STEP=$((STEP + 1)); NAME=$1; }
+note() { say "[$STEP/$STEPS] $NAME: $1"; }
+
+# A stamp holds what was installed; a step is done when its stamp says what the step wants.
+done_before() { [ -f "$TOOLS/stamp/$1" ] && [ "$(<"$TOOLS/stamp/$1")" = "$2" ]; }
+mark_done() { printf '%s\n' "$2" >"$TOOLS/stamp/$1"; }
+
+# long NAME COMMAND…: runs a command into a log of its own, says every 15 s that it is alive, shows the log's end if it fails.
+long() {
+    local log=$TOOLS/log/$1.log start=$SECONDS child status=0 shown=0 last
+    shift
+    "$@" >"$log" 2>&1 9>&- &
+    child=$!
+    while kill -0 "$child" 2>/dev/null; do
+        if [ $((SECONDS - start - shown)) -ge 15 ]; then
+            shown=$((SECONDS - start))
+            last=$(tail -n 1 "$log" | tr -d '\r\033' | cut -c 1-60)
+            printf '        %3d s  %s\n' "$shown" "$last"
+        fi
+        sleep 0.2
+    done
+    wait "$child" || status=$?
+    if [ "$status" -ne 0 ]; then
+        printf 'set-up: %s failed (status %s); the end of %s:\n' "$NAME" "$status" "$log" >&2
+        tail -n 20 "$log" >&2
+        exit 1
+    fi
+    printf '        done in %d s\n' $((SECONDS - start))
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+is_debian() { have apt-get && have dpkg-query; }
+
+# packages NAME…: installs Debian packages, asking for sudo once where the caller is not root.
+packages() {
+    is_debian || fail "$NAME needs packages that this system's package manager must install" \
+        "Debian names: $*" "Install their like, then run this again."
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo || fail "$NAME: not root, and there is no sudo" \
+            "Run as root: apt-get install --no-install-recommends $*"
+        sudo -n true 2>/dev/null || { say "        sudo is needed to install: $*"; sudo -v; }
+    fi
+    if ! apt_lists_know "$@"; then
+        long apt-update as_root apt-get update
+        apt_lists_know "$@" || fail "$NAME: this release of Debian or Ubuntu does not have all of: $*" "$ADVICE"
+    fi
+    long "apt-$STEP" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+apt_lists_know() { apt-get install --simulate --no-install-recommends "$@" >/dev/null 2>&1; }
+
+# cargo_tool CRATE VERSION BINARY SETTINGS…: builds a Rust tool into .tools/bin.
+cargo_tool() {
+    local crate=$1 version=$2
+    shift 2
+    long "$crate" env CARGO_TARGET_DIR="$TOOLS/build" "$@" \
+        cargo install --locked --root "$TOOLS" --version "$version" --force "$crate" $CARGO_FEATURES
+    rm -rf "$TOOLS/build"
+}
+
+step_rust() {
+    begin "Rust"
+    ADVICE="Install it by hand and run this again."
+    have rustup || fail "rustup is not on PATH" "Install it, then run this again."
+    local missing=()
+    have cc && have ld || missing+=(gcc libc6-dev)
+    # libstdc++ for bpf-linker.
+    have g++ || missing+=(g++)
+    if [ ${#missing[@]} -gt 0 ]; then
+        note "installing a C compiler"
+        packages "${missing[@]}"
+    fi
+    local channel
+    channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
+    if done_before rust "$channel" && [ -d "$(rustup_home)/toolchains/$channel-$(host_triple)" ]; then return; fi
+    if ! rustup run "$channel" rustc --version >/dev/null 2>&1; then
+        note "installing $channel, about 1 min once"
+        long rust rustup toolchain install "$channel" --profile minimal --component clippy --component rustfmt
+    fi
+    mark_done rust "$channel"
+}
+
+rustup_home() { printf '%s' "${RUSTUP_HOME:-$HOME/.rustup}"; }
+host_triple() {
+    case $(uname -m) in
+        x86_64) printf 'x86_64-unknown-linux-gnu' ;;
+        aarch64) printf 'aarch64-unknown-linux-gnu' ;;
+        *) rustup show 2>/dev/null | sed -n 's/^Default host: //p' ;;
+    esac
+}
+
+# The ordinary way of aya: a nightly that can build `core` for BPF, and a linker that the user put on PATH.
+ordinary_bpf_toolchain() {
+    have bpf-linker || return 1
+    local toolchain
+    for toolchain in "$(rustup_home)"/toolchains/nightly*; do
+        [ -d "$toolchain/lib/rustlib/src/rust/library/core" ] && return 0
+    done
+    return 1
+}
+
+# Debian ships rustc with a ready-made `core` for BPF.
+step_bpf_compiler() {
+    begin "BPF compiler"
+    ADVICE="Else: rustup toolchain install nightly --component rust-src && cargo install bpf-linker"
+    if [ -n "${GNOMON_EBPF_OBJECT:-}" ]; then return; fi
+    if [ -d /usr/lib/rustlib/bpfel-unknown-none ] && [ -x /usr/bin/cargo ] && [ -d "/usr/lib/llvm-$LLVM_VERSION/include" ]; then return; fi
+    if ordinary_bpf_toolchain; then return; fi
+    is_debian || fail "nothing here can build BPF programs" "$ADVICE"
+    note "installing rustc-web, its BPF target and LLVM $LLVM_VERSION, about 1 min once"
+    packages rustc-web cargo-web libstd-rust-web-dev-bpf "llvm-$LLVM_VERSION-dev"
+}
+
+step_bpf_linker() {
+    begin "bpf-linker"
+    if [ -n "${GNOMON_EBPF_OBJECT:-}" ]; then return; fi
+    if done_before bpf-linker "$BPF_LINKER_VERSION" && [ -x "$TOOLS/bin/bpf-linker" ]; then return; fi
+    if ordinary_bpf_toolchain; then return; fi
+    note "building, 1 to 3 min once"
+    CARGO_FEATURES="--no-default-features --features llvm-$LLVM_VERSION" \
+        cargo_tool bpf-linker "$BPF_LINKER_VERSION" LLVM_PREFIX="/usr/lib/llvm-$LLVM_VERSION"
+    mark_done bpf-linker "$BPF_LINKER_VERSION"
+}
+
+step_clickhouse() {
+    begin "ClickHouse"
+    if done_before clickhouse "$CHDB_VERSION" && [ -f "$TOOLS/clickhouse/libchdb.so" ]; then return; fi
+    if [ "$(uname -m)" != x86_64 ] || ! ls /lib64/ld-linux-x86-64.so.2 >/dev/null 2>&1; then
+        note "no embedded engine for this processor or C library ($(uname -m))"
+        say "        Point the collector at a ClickHouse server: [clickhouse] url in deploy/collector.toml,"
+        say "        or GNOMON_CLICKHOUSE_URL=http://host:8123 make run"
+        return
+    fi
+    ADVICE="Install node and npm by hand, then run this again."
+    have npm || { note "installing npm"; packages nodejs npm; }
+    note "fetching $CHDB_PACKAGE $CHDB_VERSION (178 MB), about 1 min once"
+    rm -rf "$TOOLS/clickhouse.new"
+    mkdir -p "$TOOLS/clickhouse.new"
+    long clickhouse npm pack --silent --pack-destination "$TOOLS/clickhouse.new" "$CHDB_PACKAGE@$CHDB_VERSION"
+    local archive
+    archive=$(ls "$TOOLS"/clickhouse.new/*.tgz)
+    local sum
+    sum=$(sha512sum "$archive" | cut -d ' ' -f 1)
+    if [ "$sum" != "$CHDB_SHA512" ]; then
+        rm -rf "$TOOLS/clickhouse.new"
+        fail "$CHDB_PACKAGE $CHDB_VERSION is not the file it should be" "sha512 is $sum" "expected  $CHDB_SHA512"
+    fi
+    long clickhouse-unpack tar -xzf "$archive" -C "$TOOLS/clickhouse.new" --strip-components=1 --no-same-owner package/libchdb.so package/package.json
+    rm -f "$archive"
+    rm -rf "$TOOLS/clickhouse"
+    mv "$TOOLS/clickhouse.new" "$TOOLS/clickhouse"
+    mark_done clickhouse "$CHDB_VERSION"
+}
+
+step_test_tools() {
+    begin "test tools"
+    ADVICE="Install it by hand and run this again."
+    local missing=()
+    have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
+    have node || missing+=(nodejs)
+    have npm || missing+=(npm)
+    have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+    if [ ${#missing[@]} -gt 0 ]; then
+        note "installing ${missing[*]}"
+        packages "${missing[@]}"
+    fi
+    if have cargo-nextest; then return; fi
+    note "building cargo-nextest, 3 to 5 min once"
+    # Optimised for a short build: it only starts our tests.
+    CARGO_FEATURES="--no-default-features --features default-no-update" cargo_tool cargo-nextest "$NEXTEST_VERSION" \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+}
+
+# Each Python peer has its own virtual environment: the two generations of the SDK exclude each other.
+step_python_peers() {
+    begin "Python MCP peers"
+    local list name want
+    for list in tests/peers/python/*.txt; do
+        name=$(basename "$list" .txt)
+        want=$(sha256sum <"$list")
+        if done_before "python-$name" "$want" && [ -x "$TOOLS/peers/python/$name/bin/python" ]; then continue; fi
+        note "installing $list, about 20 s once"
+        rm -rf "$TOOLS/peers/python/$name"
+        mkdir -p "$TOOLS/peers/python"
+        long "python-$name-venv" python3 -m venv "$TOOLS/peers/python/$name"
+        long "python-$name" "$TOOLS/peers/python/$name/bin/python" -m pip install \
+            --disable-pip-version-check --no-input --only-binary :all: -r "$list"
+        mark_done "python-$name" "$want"
+    done
+}
+
+step_node_peers() {
+    begin "Node MCP peers"
+    local want
+    want=$(sha256sum <tests/peers/node/package-lock.json)
+    if done_before node "$want" && [ -d "$TOOLS/peers/node/node_modules" ]; then return; fi
+    note "installing tests/peers/node, about 20 s once"
+    rm -rf "$TOOLS/peers/node"
+    mkdir -p "$TOOLS/peers/node"
+    cp tests/peers/node/package.json tests/peers/node/package-lock.json "$TOOLS/peers/node/"
+    long node-peers npm ci --prefix "$TOOLS/peers/node" --ignore-scripts --no-audit --no-fund
+    mark_done node "$want"
+}
+
+step_deny() {
+    begin "cargo-deny"
+    if have cargo-deny; then return; fi
+    note "building, 3 to 5 min once"
+    CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+}
+
+CARGO_FEATURES=""
+ADVICE=""
+step_rust
+step_bpf_compiler
+step_bpf_linker
+step_clickhouse
+if [ "$WHAT" != run ]; then
+    step_test_tools
+    step_python_peers
+    step_node_peers
+fi
+if [ "$WHAT" = ci ]; then
+    step_deny
+fi
