@@ -3,6 +3,7 @@
 pub mod event;
 pub mod mcp;
 pub mod observation;
+pub mod output;
 pub mod process;
 pub mod protocol;
 pub mod redact;
