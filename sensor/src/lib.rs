@@ -1,5 +1,6 @@
 //! gnomon-sensor: sees every MCP conversation of one Linux host.
 
+pub mod config;
 pub mod event;
 pub mod mcp;
 pub mod observation;
