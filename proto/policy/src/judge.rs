@@ -1,31 +1,265 @@
 //! Facts and policy to a judgement.
 
-use crate::facts::{BaseRoute, Facts};
+use crate::address::Authority;
+use crate::facts::{BaseRoute, Facts, Transport};
 use crate::policy::Policy;
-use crate::verdict::{Judgement, Reason, Route, Status, Verdict, code};
+use crate::policy::gateway::{Claim, Gateway};
+use crate::policy::sanction::Sanction;
+use crate::verdict::{Judgement, Leg, Reason, Route, Status, Verdict, code};
 
 /// Judges one session. Pure: the same facts and policy give the same judgement anywhere, at any time.
+///
+/// First answer wins: comes from a gateway · goes through one · covered by an exception · goes round a
+/// gateway · evidence contradicts or is missing · shadow.
 #[must_use]
 pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
-    let _ = policy;
-    let route = match facts.base_route {
+    if let Some(judgement) = upstream(facts, policy) {
+        return judgement;
+    }
+    let (claim, claimed) = best_claim(facts, policy);
+    if let (Claim::Agreed, Some(gateway)) = (claim, claimed) {
+        return through(facts, gateway);
+    }
+    let front = front(facts, policy);
+    // An exception is found by what the session says of its server: worthless where that is contradicted.
+    let believable = !matches!(
+        claim,
+        Claim::NameWithoutAddress | Claim::CertificateMismatch
+    );
+    let fitting: Vec<&Sanction> = policy
+        .sanctions
+        .iter()
+        .filter(|s| believable && s.fits(facts))
+        .collect();
+    let covers = |s: &&&Sanction| !s.has_ended(facts.time_unix_ns) && (front.is_none() || s.bypass);
+    if let Some(sanction) = fitting.iter().find(covers) {
+        return sanctioned(facts, sanction, front);
+    }
+    let expired = fitting
+        .iter()
+        .filter(|s| s.has_ended(facts.time_unix_ns))
+        .map(|s| expired_reason(s));
+    if let Some(front) = front {
+        let mut reasons = vec![bypass_reason(front)];
+        reasons.extend(expired);
+        reasons.extend(claimed.and_then(|g| claim_reason(claim, g, facts)));
+        return finish(facts, Some(front.to_owned()), Status::Shadow, reasons);
+    }
+    if let Some(reason) = claimed.and_then(|g| claim_reason(claim, g, facts)) {
+        let status = if claim == Claim::PathNotListed {
+            Status::Shadow
+        } else {
+            Status::Unknown
+        };
+        return finish(facts, None, status, vec![reason]);
+    }
+    if let Some(reason) = missing_evidence(facts, policy) {
+        return finish(facts, None, Status::Unknown, vec![reason]);
+    }
+    let reasons = expired.chain([no_gateway_reason(policy)]).collect();
+    finish(facts, None, Status::Shadow, reasons)
+}
+
+/// Sessions of the gateways themselves.
+fn upstream(facts: &Facts, policy: &Policy) -> Option<Judgement> {
+    let process = policy.gateways.iter().find(|g| g.is_process(facts));
+    let source = policy.gateways.iter().find(|g| g.is_source(facts));
+    let (gateway, reason) = match (process, source) {
+        (Some(gateway), _) => (
+            gateway,
+            reason(
+                code::GATEWAY_PROCESS,
+                format!("the client is the process of gateway {}", gateway.name),
+            ),
+        ),
+        (None, Some(gateway)) => (
+            gateway,
+            reason(
+                code::GATEWAY_SOURCE,
+                format!("arrives from an address of gateway {}", gateway.name),
+            ),
+        ),
+        (None, None) => return None,
+    };
+    Some(Judgement {
+        route: base_route(facts),
+        leg: Some(Leg::Upstream),
+        gateway: Some(gateway.name.clone()),
+        verdict: Verdict {
+            status: Status::Approved,
+            reasons: vec![reason],
+        },
+    })
+}
+
+/// The strongest claim; the first gateway of the file among equals.
+fn best_claim<'p>(facts: &Facts, policy: &'p Policy) -> (Claim, Option<&'p Gateway>) {
+    policy
+        .gateways
+        .iter()
+        .map(|g| (g.claim(facts), Some(g)))
+        .min_by_key(|(claim, _)| *claim)
+        .filter(|(claim, _)| *claim != Claim::Nothing)
+        .unwrap_or((Claim::Nothing, None))
+}
+
+fn through(facts: &Facts, gateway: &Gateway) -> Judgement {
+    let text = format!("name and address agree with gateway {}", gateway.name);
+    let mut reasons = vec![reason(code::GATEWAY, text)];
+    if facts.path.is_none() {
+        let text = "the path was not seen".to_owned();
+        reasons.push(reason(code::PATH_NOT_SEEN, text));
+    }
+    if !gateway.certificate_keys.is_empty() && facts.certificate_key.is_none() {
+        let text = "the certificate was not seen".to_owned();
+        reasons.push(reason(code::CERTIFICATE_NOT_SEEN, text));
+    }
+    Judgement {
+        route: Route::Gateway,
+        leg: Some(Leg::Client),
+        gateway: Some(gateway.name.clone()),
+        verdict: Verdict {
+            status: Status::Approved,
+            reasons,
+        },
+    }
+}
+
+/// The gateway in front of this session's server: seen to be, or said to be.
+fn front<'a>(facts: &'a Facts, policy: &'a Policy) -> Option<&'a str> {
+    let declared = || policy.gateways.iter().find(|g| g.declares(facts));
+    facts
+        .fronted_by
+        .as_deref()
+        .or_else(|| declared().map(|g| g.name.as_str()))
+}
+
+fn sanctioned(facts: &Facts, sanction: &Sanction, front: Option<&str>) -> Judgement {
+    let text = format!(
+        "exception by {} until {}: {}",
+        sanction.author, sanction.until, sanction.reason
+    );
+    let mut reasons = vec![reason(code::EXCEPTION, text)];
+    reasons.extend(front.map(bypass_reason));
+    finish(facts, front.map(str::to_owned), Status::Sanctioned, reasons)
+}
+
+fn expired_reason(sanction: &Sanction) -> Reason {
+    let text = format!(
+        "the exception by {} ended: until {}",
+        sanction.author, sanction.until
+    );
+    reason(code::EXCEPTION_EXPIRED, text)
+}
+
+fn bypass_reason(gateway: &str) -> Reason {
+    let text = format!("goes round gateway {gateway}, which fronts this server");
+    reason(code::BYPASS, text)
+}
+
+fn claim_reason(claim: Claim, gateway: &Gateway, facts: &Facts) -> Option<Reason> {
+    let name = &gateway.name;
+    let to = facts
+        .server_address
+        .map_or_else(|| "an unknown address".to_owned(), |a| a.to_string());
+    let (code, text) = match claim {
+        Claim::PathNotListed => (
+            code::PATH_NOT_LISTED,
+            format!("reaches gateway {name} on a path that the policy does not list"),
+        ),
+        Claim::CertificateMismatch => (
+            code::CERTIFICATE_MISMATCH,
+            format!("the certificate's key is not one of gateway {name}"),
+        ),
+        Claim::NameWithoutAddress => (
+            code::NAME_WITHOUT_ADDRESS,
+            format!("bears the name of gateway {name}, but went to {to}, which is not its address"),
+        ),
+        Claim::AddressNotSeen => (
+            code::ADDRESS_NOT_SEEN,
+            format!("bears the name of gateway {name}; missing: the address it went to"),
+        ),
+        Claim::AddressWithoutName => (
+            code::ADDRESS_WITHOUT_NAME,
+            format!(
+                "went to {to}, an address of gateway {name}, under another name ({})",
+                written_name(facts)
+            ),
+        ),
+        Claim::NameNotSeen => (
+            code::NAME_NOT_SEEN,
+            format!("went to {to}, an address of gateway {name}; missing: the name it asked for"),
+        ),
+        Claim::Agreed | Claim::Nothing => return None,
+    };
+    Some(reason(code, text))
+}
+
+/// The name for people; never raw text of the wire, which may hold anything.
+fn written_name(facts: &Facts) -> String {
+    facts
+        .authority
+        .iter()
+        .chain(&facts.sni)
+        .map(|t| Authority::parse(t).map_or_else(|| "unreadable".to_owned(), |a| a.to_string()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn missing_evidence(facts: &Facts, policy: &Policy) -> Option<Reason> {
+    if facts.base_route == BaseRoute::Opaque {
+        let text = "missing: the conversation itself; it could not be read".to_owned();
+        return Some(reason(code::OPAQUE, text));
+    }
+    // Without gateways no evidence could make a difference.
+    let nowhere = facts.server_address.is_none()
+        && facts.authority.is_none()
+        && facts.sni.is_none()
+        && facts.endpoint.is_none()
+        && facts.transport != Some(Transport::Stdio);
+    (nowhere && !policy.gateways.is_empty()).then(|| {
+        let text = "missing: name and address of the server".to_owned();
+        reason(code::DESTINATION_NOT_SEEN, text)
+    })
+}
+
+fn no_gateway_reason(policy: &Policy) -> Reason {
+    if policy.gateways.is_empty() {
+        let text = "the policy has no gateway".to_owned();
+        reason(code::NO_GATEWAY_CONFIGURED, text)
+    } else {
+        let text = "passes no approved gateway".to_owned();
+        reason(code::NO_GATEWAY, text)
+    }
+}
+
+const fn base_route(facts: &Facts) -> Route {
+    match facts.base_route {
         BaseRoute::Local => Route::Local,
         BaseRoute::Direct => Route::Direct,
         BaseRoute::Inbound => Route::Inbound,
         BaseRoute::Bridge => Route::Bridge,
         BaseRoute::Opaque => Route::Opaque,
-    };
-    let reasons = vec![Reason {
-        code: code::NO_GATEWAY_CONFIGURED,
-        text: "the policy has no gateway".to_owned(),
-    }];
-    Judgement {
-        route,
-        leg: None,
-        gateway: None,
-        verdict: Verdict {
-            status: Status::Shadow,
-            reasons,
-        },
     }
 }
+
+fn finish(
+    facts: &Facts,
+    gateway: Option<String>,
+    status: Status,
+    reasons: Vec<Reason>,
+) -> Judgement {
+    Judgement {
+        route: base_route(facts),
+        leg: None,
+        gateway,
+        verdict: Verdict { status, reasons },
+    }
+}
+
+const fn reason(code: &'static str, text: String) -> Reason {
+    Reason { code, text }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,12 @@
 //! a gateway is known as such. The same code runs in the sensor (stand-alone) and in the collector (the
 //! authority). Nothing here does I/O or reads a clock.
 
+mod address;
 mod facts;
 mod fronts;
 mod judge;
+mod pattern;
+mod place;
 mod policy;
 mod verdict;
 

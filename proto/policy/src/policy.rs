@@ -1,85 +1,56 @@
-//! A checked policy.
+//! A checked policy: gateways, exceptions, and the digest of the text they were read from.
 
-use std::fmt;
+mod diagnostic;
+pub(crate) mod gateway;
+mod parse;
+pub(crate) mod sanction;
+mod table;
 
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-/// Where in the file, and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyError {
-    /// Name of the file as given to [`Policy::parse`].
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What is wrong.
-    pub what: String,
-    /// What to do about it.
-    pub fix: String,
-}
-
-/// Something that works, but should be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Name of the file as given to [`Policy::parse`].
-    pub file: String,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-    /// What was noticed.
-    pub what: String,
-    /// What to do about it.
-    pub fix: String,
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}; {}",
-            self.file, self.line, self.column, self.what, self.fix
-        )
-    }
-}
-
-impl std::error::Error for PolicyError {}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: warning: {}; {}",
-            self.file, self.line, self.column, self.what, self.fix
-        )
-    }
-}
+pub use diagnostic::{PolicyError, Warning};
+use gateway::Gateway;
+use sanction::Sanction;
 
 /// Gateways and exceptions, checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Policy {
+    pub(crate) gateways: Vec<Gateway>,
+    pub(crate) sanctions: Vec<Sanction>,
     digest: String,
 }
 
 impl Policy {
-    /// Reads and checks a policy file's text.
+    /// Reads and checks a policy file's text. `file_name` is repeated in messages; `now` tells which
+    /// exceptions have ended, which is a warning.
     ///
     /// # Errors
-    /// Every fault found, not only the first.
+    /// Every fault found (at most 100), in the order of the file.
     pub fn parse(
         text: &str,
         file_name: &str,
         now: OffsetDateTime,
     ) -> Result<(Self, Vec<Warning>), Vec<PolicyError>> {
-        let _ = (text, file_name, now);
-        Ok((Self::empty(), Vec::new()))
+        let (gateways, sanctions, warnings) = parse::parse(text, file_name, now)?;
+        let policy = Self {
+            gateways,
+            sanctions,
+            digest: digest(text),
+        };
+        Ok((policy, warnings))
     }
 
     /// No gateway, no exception: everything is shadow.
     #[must_use]
     pub fn empty() -> Self {
-        Self::default()
+        Self {
+            gateways: Vec::new(),
+            sanctions: Vec::new(),
+            digest: digest(""),
+        }
     }
 
     /// SHA-256 of the policy text, lower-case hex.
@@ -88,3 +59,22 @@ impl Policy {
         self.digest.clone()
     }
 }
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests;

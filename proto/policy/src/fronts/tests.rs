@@ -1,0 +1,281 @@
+use std::net::SocketAddr;
+
+use time::OffsetDateTime;
+
+use super::*;
+use crate::facts::{BaseRoute, Transport};
+use crate::{Policy, Status, code, judge};
+
+const POLICY: &str = r#"
+[[gateway]]
+name = "lab"
+names = ["127.0.0.1:9100"]
+addresses = ["127.0.0.1:9100"]
+hosts = ["*"]
+
+[[gateway]]
+name = "main"
+names = ["gw.corp.example"]
+addresses = ["10.0.0.5:443"]
+"#;
+
+fn policy() -> Policy {
+    Policy::parse(POLICY, "p", OffsetDateTime::UNIX_EPOCH)
+        .unwrap()
+        .0
+}
+
+fn socket(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// A session to `to`, as a client writes it.
+fn session(host: &str, route: BaseRoute, to: &str) -> Facts {
+    Facts {
+        host: host.to_owned(),
+        time_unix_ns: 1_000,
+        base_route: route,
+        transport: Some(Transport::Http),
+        authority: Some(to.to_owned()),
+        path: Some("/mcp".to_owned()),
+        scheme: Some("http".to_owned()),
+        server_address: Some(socket(to)),
+        ..Facts::default()
+    }
+}
+
+/// The same from the gateway's own process.
+fn from_gateway(facts: &Facts) -> Facts {
+    let own = if facts.base_route == BaseRoute::Local {
+        "127.0.0.1:9100"
+    } else {
+        "10.0.0.5:443"
+    };
+    Facts {
+        client_serves: vec![socket(own)],
+        ..facts.clone()
+    }
+}
+
+fn learned(from: &Facts) -> Fronts {
+    let mut fronts = Fronts::new();
+    let upstream = from_gateway(from);
+    let judgement = judge(&upstream, &policy());
+    assert_eq!(judgement.leg, Some(Leg::Upstream), "{upstream:?}");
+    assert!(fronts.learn(&upstream, &judgement));
+    assert!(
+        !fronts.learn(&upstream, &judgement),
+        "nothing new the second time"
+    );
+    fronts
+}
+
+#[test]
+fn to_the_backend_is_bypass() {
+    let backend = session("lab-1", BaseRoute::Local, "127.0.0.1:9102");
+    let fronts = learned(&backend);
+    let mut direct = backend.clone();
+    direct.fronted_by = fronts.gateway_of(&direct).map(str::to_owned);
+    let judgement = judge(&direct, &policy());
+    assert_eq!(judgement.verdict.status, Status::Shadow);
+    assert_eq!(judgement.verdict.reasons[0].code, code::BYPASS);
+    assert_eq!(judgement.gateway.as_deref(), Some("lab"));
+    // The gateway's own leg stays approved though its server is known as fronted.
+    let own = Facts {
+        fronted_by: direct.fronted_by,
+        ..from_gateway(&backend)
+    };
+    assert_eq!(judge(&own, &policy()).verdict.status, Status::Approved);
+}
+
+#[test]
+fn one_listener_by_many_addresses() {
+    use BaseRoute::{Direct, Inbound, Local};
+    let with = |mut facts: Facts, serves: &[&str], own: &[&str]| {
+        facts.server_serves = serves.iter().map(|t| socket(t)).collect();
+        facts.host_addresses = own.iter().map(|t| t.parse().unwrap()).collect();
+        facts
+    };
+    let loopback = session("h", Local, "127.0.0.1:9102");
+    let wild = with(
+        loopback.clone(),
+        &["0.0.0.0:9102"],
+        &["10.0.0.7", "127.0.0.1"],
+    );
+    let narrow = with(loopback.clone(), &["127.0.0.1:9102"], &[]);
+    for (what, from, to, expect) in [
+        (
+            "same",
+            &loopback,
+            session("h", Local, "127.0.0.1:9102"),
+            true,
+        ),
+        (
+            "other loopback",
+            &loopback,
+            session("h", Local, "[::1]:9102"),
+            true,
+        ),
+        (
+            "mapped",
+            &loopback,
+            session("h", Local, "[::ffff:127.0.0.1]:9102"),
+            true,
+        ),
+        (
+            "other port",
+            &loopback,
+            session("h", Local, "127.0.0.1:9103"),
+            false,
+        ),
+        (
+            "another host's loopback",
+            &loopback,
+            session("h2", Local, "127.0.0.1:9102"),
+            false,
+        ),
+        (
+            "own address",
+            &loopback,
+            session("h", Local, "10.0.0.7:9102"),
+            true,
+        ),
+        (
+            "arriving, wildcard",
+            &wild,
+            session("h", Inbound, "10.0.0.7:9102"),
+            true,
+        ),
+        (
+            "from another host",
+            &wild,
+            session("h2", Direct, "10.0.0.7:9102"),
+            true,
+        ),
+        (
+            "same port of another host",
+            &wild,
+            session("h2", Direct, "10.0.0.8:9102"),
+            false,
+        ),
+        (
+            "two listeners on one port",
+            &narrow,
+            with(
+                session("h", Inbound, "10.0.0.7:9102"),
+                &["10.0.0.7:9102"],
+                &[],
+            ),
+            false,
+        ),
+        (
+            "remote",
+            &session("gw", Direct, "10.0.0.9:9000"),
+            session("h2", Direct, "10.0.0.9:9000"),
+            true,
+        ),
+        (
+            "remote, seen there",
+            &session("gw", Direct, "10.0.0.9:9000"),
+            session("b", Inbound, "10.0.0.9:9000"),
+            true,
+        ),
+    ] {
+        assert_eq!(learned(from).gateway_of(&to).is_some(), expect, "{what}");
+    }
+}
+
+#[test]
+fn public_addresses_go_by_name() {
+    let named = |host: &str, to: &str| Facts {
+        authority: Some(host.to_owned()),
+        sni: Some(host.to_owned()),
+        scheme: Some("https".to_owned()),
+        ..session("h", BaseRoute::Direct, to)
+    };
+    let fronts = learned(&named("api.example", "203.0.113.9:443"));
+    assert!(
+        fronts
+            .gateway_of(&named("api.example", "203.0.113.10:443"))
+            .is_some()
+    );
+    assert!(
+        fronts
+            .gateway_of(&named("API.example.", "203.0.113.10:443"))
+            .is_some()
+    );
+    assert!(
+        fronts
+            .gateway_of(&named("other.example", "203.0.113.9:443"))
+            .is_none()
+    );
+    let elsewhere = Facts {
+        path: Some("/other".to_owned()),
+        ..named("api.example", "203.0.113.9:443")
+    };
+    assert!(fronts.gateway_of(&elsewhere).is_none());
+    let unread = Facts {
+        path: None,
+        authority: None,
+        ..named("api.example", "203.0.113.9:443")
+    };
+    assert!(fronts.gateway_of(&unread).is_some());
+}
+
+#[test]
+fn the_same_package_elsewhere_is_no_bypass() {
+    let child = Facts {
+        host: "lab-1".to_owned(),
+        base_route: BaseRoute::Local,
+        transport: Some(Transport::Stdio),
+        server_key: Some("npm:x".to_owned()),
+        ..Facts::default()
+    };
+    let mut fronts = Fronts::new();
+    let upstream = from_gateway(&child);
+    assert!(!fronts.learn(&upstream, &judge(&upstream, &policy())));
+    assert_eq!(fronts.gateway_of(&child), None);
+}
+
+#[test]
+fn only_gateways_teach() {
+    let facts = session("h", BaseRoute::Local, "127.0.0.1:9102");
+    let mut fronts = Fronts::new();
+    assert!(!fronts.learn(&facts, &judge(&facts, &policy())));
+    assert_eq!(fronts.gateway_of(&facts), None);
+}
+
+#[test]
+fn bounded_and_forgetful() {
+    let facts = session("h", BaseRoute::Local, "127.0.0.1:9102");
+    let mut fronts = learned(&facts);
+    let late = Facts {
+        time_unix_ns: facts.time_unix_ns + IDLE_NS + 1,
+        ..facts.clone()
+    };
+    assert_eq!(fronts.gateway_of(&late), None);
+    for n in 0..PLACES_MAX {
+        let facts = from_gateway(&session(
+            &format!("h{n}"),
+            BaseRoute::Local,
+            "127.0.0.1:9102",
+        ));
+        fronts.learn(&facts, &judge(&facts, &policy()));
+    }
+    assert_eq!(fronts.places.len(), PLACES_MAX);
+    assert_eq!(fronts.evicted(), 1);
+    assert_eq!(fronts.gateway_of(&facts), None);
+    for n in 0..=PATHS_MAX {
+        let facts = Facts {
+            path: Some(format!("/{n}")),
+            ..session("h1", BaseRoute::Local, "127.0.0.1:9102")
+        };
+        let facts = from_gateway(&facts);
+        fronts.learn(&facts, &judge(&facts, &policy()));
+    }
+    let any = Facts {
+        path: Some("/never".to_owned()),
+        ..session("h1", BaseRoute::Local, "127.0.0.1:9102")
+    };
+    assert!(fronts.gateway_of(&any).is_some());
+}

@@ -1,0 +1,738 @@
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::*;
+
+const POLICY: &str = r#"
+[[gateway]]
+name = "main"
+names = ["gw.corp.example", "gw.corp.example:8443"]
+addresses = ["10.0.0.5:443", "10.0.0.5:8443", "10.1.0.0/16", "[2001:db8::5]:443"]
+paths = ["/mcp", "/mcp/*"]
+certificate_keys = ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+upstreams = ["10.9.0.7:9000", "https://declared.example/mcp"]
+
+[[gateway]]
+name = "lab"
+names = ["127.0.0.1:9100"]
+addresses = ["127.0.0.1:9100"]
+hosts = ["lab-*"]
+
+[[sanction]]
+servers = ["npm:@acme/*", "https://ok.example/*"]
+reason = "pilot"
+author = "kim"
+until = 2026-12-31
+
+[[sanction]]
+servers = ["https://old.example/*"]
+reason = "was needed"
+author = "kim"
+until = "2026-01-31"
+
+[[sanction]]
+servers = ["pypi:mcp-server-time"]
+users = ["ann"]
+hosts = ["ANN-*"]
+reason = "calendar"
+author = "kim"
+until = "2026-12-31T00:00:00Z"
+
+[[sanction]]
+servers = ["http://10.9.0.8:9000/*"]
+bypass = true
+reason = "migration"
+author = "kim"
+until = 2026-12-31
+"#;
+
+/// 2026-11-22.
+const NOW: u64 = 1_795_305_600_000_000_000;
+
+fn policy() -> Policy {
+    let now = OffsetDateTime::from_unix_timestamp_nanos(NOW.into()).unwrap();
+    Policy::parse(POLICY, "policy.toml", now).unwrap().0
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    Some(text.parse().unwrap())
+}
+
+/// A session that goes through the gateway over TLS that is read.
+fn through_gateway() -> Facts {
+    Facts {
+        host: "ann-laptop".to_owned(),
+        time_unix_ns: NOW,
+        base_route: BaseRoute::Direct,
+        transport: Some(Transport::Http),
+        user: Some("ann".to_owned()),
+        authority: Some("gw.corp.example".to_owned()),
+        sni: Some("gw.corp.example".to_owned()),
+        tls: Some("openssl".to_owned()),
+        scheme: Some("https".to_owned()),
+        path: Some("/mcp".to_owned()),
+        endpoint: Some("https://gw.corp.example/mcp".to_owned()),
+        certificate_key: Some("A".repeat(64)),
+        server_address: address("10.0.0.5:443"),
+        client_address: address("192.168.1.7:50000"),
+        ..Facts::default()
+    }
+}
+
+fn stdio(key: &str) -> Facts {
+    Facts {
+        host: "ann-laptop".to_owned(),
+        time_unix_ns: NOW,
+        base_route: BaseRoute::Local,
+        transport: Some(Transport::Stdio),
+        user: Some("ann".to_owned()),
+        server_key: Some(key.to_owned()),
+        ..Facts::default()
+    }
+}
+
+fn direct(authority: &str, to: &str) -> Facts {
+    Facts {
+        authority: Some(authority.to_owned()),
+        server_address: address(to),
+        endpoint: Some(format!("http://{authority}/mcp")),
+        certificate_key: None,
+        sni: None,
+        tls: None,
+        scheme: Some("http".to_owned()),
+        ..through_gateway()
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn check(what: &str, facts: &Facts, expect: &str) {
+    let j = judge(facts, &policy());
+    let codes: Vec<&str> = j.verdict.reasons.iter().map(|r| r.code).collect();
+    let got = format!(
+        "{} {} {}",
+        j.route.as_str(),
+        j.verdict.status.as_str(),
+        codes.join("+")
+    );
+    assert_eq!(got, expect, "{what}: {j:?}");
+}
+
+#[test]
+fn name_and_address_must_agree() {
+    let base = through_gateway;
+    check("all agrees", &base(), "gateway approved gateway");
+    for authority in [
+        "GW.Corp.Example",
+        "gw.corp.example.",
+        "gw.corp.example:443",
+        "GW.corp.example.:443",
+    ] {
+        let facts = Facts {
+            authority: some(authority),
+            ..base()
+        };
+        check(authority, &facts, "gateway approved gateway");
+    }
+    for to in [
+        "[::ffff:10.0.0.5]:443",
+        "10.1.200.3:443",
+        "[2001:db8::5]:443",
+        "10.1.0.1:8443",
+    ] {
+        let facts = Facts {
+            server_address: address(to),
+            ..base()
+        };
+        check(to, &facts, "gateway approved gateway");
+    }
+    let other = Facts {
+        server_address: address("203.0.113.9:443"),
+        ..base()
+    };
+    check(
+        "other address",
+        &other,
+        "direct unknown name_without_address",
+    );
+    let other = Facts {
+        server_address: address("10.0.0.5:444"),
+        ..base()
+    };
+    check("other port", &other, "direct unknown name_without_address");
+    let other = Facts {
+        authority: some("evil.example"),
+        sni: some("evil.example"),
+        ..base()
+    };
+    check("other name", &other, "direct unknown address_without_name");
+    let other = Facts {
+        authority: some("evil.example"),
+        ..base()
+    };
+    check(
+        "names disagree",
+        &other,
+        "direct unknown address_without_name",
+    );
+    let other = Facts {
+        sni: some("evil.example"),
+        server_address: address("203.0.113.9:443"),
+        ..base()
+    };
+    check("fronting", &other, "direct unknown name_without_address");
+}
+
+#[test]
+fn forged_hosts_are_never_approved() {
+    for authority in [
+        "gw.corp.example",
+        "gw.corp.example:8443",
+        "gw.corp.example:9999",
+        "gw.corp.example:80",
+    ] {
+        let facts = direct(authority, "203.0.113.9:80");
+        check(authority, &facts, "direct unknown name_without_address");
+    }
+    for authority in [
+        "user@gw.corp.example",
+        "gw.corp.example@evil",
+        "gw.corp.example/x",
+        "",
+    ] {
+        let facts = direct(authority, "203.0.113.9:80");
+        check(authority, &facts, "direct shadow no_gateway");
+    }
+    check(
+        "another port of the gateway's machine",
+        &direct("gw.corp.example:9999", "10.0.0.5:9999"),
+        "direct shadow no_gateway",
+    );
+    check(
+        "another server",
+        &direct("other.example", "203.0.113.9:80"),
+        "direct shadow no_gateway",
+    );
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let base = through_gateway;
+    let unread = Facts {
+        authority: None,
+        path: None,
+        tls: None,
+        scheme: None,
+        certificate_key: None,
+        endpoint: None,
+        ..base()
+    };
+    check(
+        "unread TLS",
+        &unread,
+        "gateway approved gateway+path_not_seen+certificate_not_seen",
+    );
+    let nameless = Facts {
+        sni: None,
+        ..unread.clone()
+    };
+    check(
+        "unread TLS without SNI",
+        &nameless,
+        "direct unknown name_not_seen",
+    );
+    let placeless = Facts {
+        server_address: None,
+        ..base()
+    };
+    check("no address", &placeless, "direct unknown address_not_seen");
+    let proxied = Facts {
+        server_address: address("10.3.0.1:3128"),
+        via: some("connect 10.3.0.1:3128"),
+        ..base()
+    };
+    check(
+        "through a proxy",
+        &proxied,
+        "direct unknown address_not_seen",
+    );
+    let nothing = Facts {
+        server_address: None,
+        authority: None,
+        sni: None,
+        endpoint: None,
+        ..base()
+    };
+    check("nothing", &nothing, "direct unknown destination_not_seen");
+    let opaque = Facts {
+        base_route: BaseRoute::Opaque,
+        sni: some("x.example"),
+        server_address: address("203.0.113.9:443"),
+        ..unread.clone()
+    };
+    check("opaque", &opaque, "opaque unknown opaque");
+    let opaque = Facts {
+        base_route: BaseRoute::Opaque,
+        ..unread
+    };
+    check(
+        "opaque to the gateway",
+        &opaque,
+        "gateway approved gateway+path_not_seen+certificate_not_seen",
+    );
+    let wrong = Facts {
+        certificate_key: Some("b".repeat(64)),
+        ..base()
+    };
+    check(
+        "other certificate",
+        &wrong,
+        "direct unknown certificate_mismatch",
+    );
+}
+
+#[test]
+fn only_listed_paths() {
+    for (path, expect) in [
+        ("/mcp/tools", "gateway approved gateway"),
+        ("/mcp?x=/y", "gateway approved gateway"),
+        ("/other", "direct shadow path_not_listed"),
+        ("/mcp/../other", "direct shadow path_not_listed"),
+        ("/mcp/%2E%2e/other", "direct shadow path_not_listed"),
+        ("/MCP", "direct shadow path_not_listed"),
+    ] {
+        let facts = Facts {
+            path: some(path),
+            ..through_gateway()
+        };
+        check(path, &facts, expect);
+    }
+}
+
+#[test]
+fn stdio_has_passed_nothing() {
+    let liar = Facts {
+        base_route: BaseRoute::Local,
+        transport: Some(Transport::Stdio),
+        ..through_gateway()
+    };
+    check(
+        "stdio with a gateway's facts",
+        &liar,
+        "local shadow no_gateway",
+    );
+    check("stdio", &stdio("npm:x"), "local shadow no_gateway");
+    let shim = Facts {
+        base_route: BaseRoute::Bridge,
+        transport: Some(Transport::Stdio),
+        authority: None,
+        sni: None,
+        ..through_gateway()
+    };
+    check("the gateway's shim", &shim, "gateway approved gateway");
+    let shim = Facts {
+        server_address: address("203.0.113.9:443"),
+        ..shim
+    };
+    check(
+        "a shim that says so",
+        &shim,
+        "bridge unknown name_without_address",
+    );
+    let bridge = Facts {
+        endpoint: some("https://x.example/mcp"),
+        ..shim
+    };
+    check("a bridge elsewhere", &bridge, "bridge shadow no_gateway");
+}
+
+#[test]
+fn the_gateways_own_sessions() {
+    let gateway = |serves: &str| Facts {
+        client_serves: vec![serves.parse().unwrap()],
+        ..direct("backend:9000", "10.9.0.7:9000")
+    };
+    check(
+        "its process",
+        &gateway("10.0.0.5:443"),
+        "direct approved gateway_process",
+    );
+    check(
+        "its process, in the network",
+        &gateway("10.1.7.7:8443"),
+        "direct approved gateway_process",
+    );
+    check(
+        "another port in the network",
+        &gateway("10.1.7.7:5000"),
+        "direct shadow bypass",
+    );
+    check(
+        "wildcard elsewhere",
+        &gateway("0.0.0.0:443"),
+        "direct shadow bypass",
+    );
+    let here = Facts {
+        client_address: address("10.0.0.5:40000"),
+        ..gateway("0.0.0.0:443")
+    };
+    check(
+        "wildcard, here by the connection",
+        &here,
+        "direct approved gateway_process",
+    );
+    let here = Facts {
+        host_addresses: vec!["10.0.0.5".parse().unwrap()],
+        ..gateway("[::]:443")
+    };
+    check(
+        "wildcard, here by the interfaces",
+        &here,
+        "direct approved gateway_process",
+    );
+    let child = Facts {
+        client_serves: vec!["127.0.0.1:9100".parse().unwrap()],
+        host: "lab-1".to_owned(),
+        ..stdio("npm:x")
+    };
+    check(
+        "a child of the gateway",
+        &child,
+        "local approved gateway_process",
+    );
+    let child = Facts {
+        client_serves: vec!["0.0.0.0:9100".parse().unwrap()],
+        ..child
+    };
+    check(
+        "a child of the gateway on the wildcard",
+        &child,
+        "local approved gateway_process",
+    );
+    let child = Facts {
+        host: "ann-laptop".to_owned(),
+        ..child
+    };
+    check(
+        "the same on another host",
+        &child,
+        "local shadow no_gateway",
+    );
+}
+
+#[test]
+fn sessions_that_arrive() {
+    let inbound = |from: &str| Facts {
+        base_route: BaseRoute::Inbound,
+        client_address: address(from),
+        ..direct("backend:9000", "10.7.0.1:9000")
+    };
+    check(
+        "from the gateway",
+        &inbound("10.0.0.5:33333"),
+        "inbound approved gateway_source",
+    );
+    check(
+        "mapped",
+        &inbound("[::ffff:10.1.0.9]:33333"),
+        "inbound approved gateway_source",
+    );
+    check(
+        "from elsewhere",
+        &inbound("192.168.1.9:33333"),
+        "inbound shadow no_gateway",
+    );
+    check(
+        "from loopback",
+        &inbound("127.0.0.1:9100"),
+        "inbound shadow no_gateway",
+    );
+    let direct = Facts {
+        base_route: BaseRoute::Direct,
+        ..inbound("10.0.0.5:33333")
+    };
+    check(
+        "a user on the gateway's host",
+        &direct,
+        "direct shadow no_gateway",
+    );
+    let at_gateway = Facts {
+        base_route: BaseRoute::Inbound,
+        ..through_gateway()
+    };
+    check(
+        "at the gateway itself",
+        &at_gateway,
+        "gateway approved gateway",
+    );
+}
+
+#[test]
+fn exceptions() {
+    check(
+        "by key",
+        &stdio("npm:@acme/x"),
+        "local sanctioned exception",
+    );
+    check(
+        "ended",
+        &Facts {
+            time_unix_ns: NOW + 40 * 86_400_000_000_000,
+            ..stdio("npm:@acme/x")
+        },
+        "local shadow exception_expired+no_gateway",
+    );
+    check(
+        "user and host",
+        &stdio("pypi:mcp-server-time"),
+        "local sanctioned exception",
+    );
+    check(
+        "other user",
+        &Facts {
+            user: some("bob"),
+            ..stdio("pypi:mcp-server-time")
+        },
+        "local shadow no_gateway",
+    );
+    check(
+        "no user",
+        &Facts {
+            user: None,
+            ..stdio("pypi:mcp-server-time")
+        },
+        "local shadow no_gateway",
+    );
+    check(
+        "other host",
+        &Facts {
+            host: "bob-laptop".to_owned(),
+            ..stdio("pypi:mcp-server-time")
+        },
+        "local shadow no_gateway",
+    );
+    let ended = Facts {
+        endpoint: some("https://old.example/mcp"),
+        ..direct("old.example", "203.0.113.9:80")
+    };
+    check(
+        "ended long ago",
+        &ended,
+        "direct shadow exception_expired+no_gateway",
+    );
+    let shared = Facts {
+        endpoint: some("https://ok.example/mcp"),
+        authority: some("ok.example"),
+        sni: some("ok.example"),
+        ..through_gateway()
+    };
+    check(
+        "at an address shared with the gateway",
+        &shared,
+        "direct sanctioned exception",
+    );
+    let forged = Facts {
+        endpoint: some("https://ok.example/mcp"),
+        server_address: address("203.0.113.9:443"),
+        ..through_gateway()
+    };
+    check(
+        "with a forged gateway name",
+        &forged,
+        "direct unknown name_without_address",
+    );
+}
+
+#[test]
+fn round_the_gateway() {
+    check(
+        "declared address",
+        &direct("x", "10.9.0.7:9000"),
+        "direct shadow bypass",
+    );
+    let url = Facts {
+        sni: some("declared.example"),
+        scheme: some("https"),
+        ..direct("declared.example", "203.0.113.9:443")
+    };
+    check("declared URL", &url, "direct shadow bypass");
+    check(
+        "another path of it",
+        &Facts {
+            path: some("/else"),
+            ..url
+        },
+        "direct shadow no_gateway",
+    );
+    let seen = Facts {
+        fronted_by: some("main"),
+        ..direct("x", "10.9.0.8:9000")
+    };
+    check("seen", &seen, "direct shadow bypass");
+    let forged = Facts {
+        fronted_by: some("main"),
+        ..direct("gw.corp.example", "10.9.0.8:9000")
+    };
+    check(
+        "with a forged name",
+        &forged,
+        "direct shadow bypass+name_without_address",
+    );
+    let plain = Facts {
+        endpoint: some("https://ok.example/mcp"),
+        ..seen.clone()
+    };
+    check(
+        "an exception that says nothing of it",
+        &plain,
+        "direct shadow bypass",
+    );
+    let allowed = Facts {
+        endpoint: some("http://10.9.0.8:9000/mcp"),
+        ..seen
+    };
+    check(
+        "an exception that allows it",
+        &allowed,
+        "direct sanctioned exception+bypass",
+    );
+}
+
+#[test]
+fn no_gateway_at_all() {
+    let j = judge(&through_gateway(), &Policy::empty());
+    assert_eq!(j.verdict.status, Status::Shadow);
+    assert_eq!(j.verdict.reasons[0].code, code::NO_GATEWAY_CONFIGURED);
+    let opaque = Facts::default();
+    assert_eq!(
+        judge(&opaque, &Policy::empty()).verdict.status,
+        Status::Unknown
+    );
+}
+
+#[test]
+fn reasons_hold_no_text_of_the_wire() {
+    let facts = Facts {
+        authority: some("user:hunter2secret@gw.corp.example\x1b[31m"),
+        ..through_gateway()
+    };
+    let text = format!("{:?}", judge(&facts, &policy()));
+    assert!(
+        !text.contains("hunter2") && !text.contains("\\u{1b}"),
+        "{text}"
+    );
+}
+
+/// Few values, so that many of the combinations come close to a match.
+fn any_facts() -> impl Strategy<Value = Facts> {
+    let names = prop::option::of(prop_oneof![
+        Just("gw.corp.example".to_owned()),
+        Just("GW.corp.example.:8443".to_owned()),
+        Just("127.0.0.1:9100".to_owned()),
+        Just("evil.example".to_owned()),
+        any::<String>(),
+    ]);
+    let sockets = || {
+        prop_oneof![
+            Just("10.0.0.5:443"),
+            Just("10.1.2.3:8443"),
+            Just("127.0.0.1:9100"),
+            Just("0.0.0.0:9100"),
+            Just("[::]:443"),
+            Just("203.0.113.9:443"),
+            Just("[::ffff:10.0.0.5]:443"),
+            Just("10.9.0.7:9000"),
+        ]
+        .prop_map(|t| t.parse::<SocketAddr>().unwrap())
+    };
+    let route = prop_oneof![
+        Just(BaseRoute::Local),
+        Just(BaseRoute::Direct),
+        Just(BaseRoute::Inbound),
+        Just(BaseRoute::Bridge),
+        Just(BaseRoute::Opaque),
+    ];
+    let transport = prop::option::of(prop_oneof![
+        Just(Transport::Stdio),
+        Just(Transport::Http),
+        Just(Transport::Sse),
+    ]);
+    let path = prop::option::of(prop_oneof![
+        Just("/mcp".to_owned()),
+        Just("/x".to_owned()),
+        any::<String>()
+    ]);
+    let host = prop_oneof![Just("lab-1".to_owned()), any::<String>()];
+    let words = (
+        names.clone(),
+        names,
+        path,
+        host,
+        prop::option::of(any::<String>()),
+    );
+    let places = (
+        prop::option::of(sockets()),
+        prop::option::of(sockets()),
+        prop::collection::vec(sockets(), 0..3),
+        prop::collection::vec(sockets(), 0..3),
+    );
+    (route, transport, words, places, any::<u64>()).prop_map(
+        |(base_route, transport, words, places, time_unix_ns)| {
+            let (authority, sni, path, host, endpoint) = words;
+            let (server_address, client_address, client_serves, server_serves) = places;
+            Facts {
+                host,
+                time_unix_ns,
+                base_route,
+                transport,
+                authority,
+                sni,
+                path,
+                server_address,
+                client_address,
+                client_serves,
+                server_serves,
+                server_key: endpoint.clone(),
+                endpoint,
+                ..Facts::default()
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn approved_means_both_agreed_or_the_gateways_own(facts in any_facts()) {
+        let policy = policy();
+        let j = judge(&facts, &policy);
+        prop_assert!(!j.verdict.reasons.is_empty());
+        prop_assert_eq!(&j, &judge(&facts, &policy));
+        if j.verdict.status != Status::Approved {
+            prop_assert!(j.route != Route::Gateway);
+            return Ok(());
+        }
+        if j.leg == Some(Leg::Upstream) {
+            prop_assert!(!facts.client_serves.is_empty() || facts.base_route == BaseRoute::Inbound);
+            return Ok(());
+        }
+        let ip = facts.server_address.map(|a| a.ip().to_canonical().to_string()).unwrap_or_default();
+        let names: Vec<_> = facts.authority.iter().chain(&facts.sni).collect();
+        match j.gateway.as_deref() {
+            Some("main") => {
+                prop_assert!(ip == "10.0.0.5" || ip.starts_with("10.1."));
+                prop_assert!(!names.is_empty());
+                prop_assert!(names.iter().all(|n| n.to_lowercase().starts_with("gw.corp.example")));
+            }
+            Some("lab") => {
+                prop_assert_eq!(facts.server_address, address("127.0.0.1:9100"));
+                prop_assert_eq!(facts.authority.as_deref(), Some("127.0.0.1:9100"));
+                prop_assert!(facts.host.starts_with("lab-"));
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! One approved gateway, and what a session's facts say about it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::address::{Authority, Host, Network, Url, bare_path, canonical};
+use crate::facts::{BaseRoute, Facts, Transport};
+use crate::pattern::Pattern;
+use crate::place::{self, Place};
+
+/// A `[[gateway]]`, checked: at least one name and one address.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) name: String,
+    pub(crate) names: Vec<Authority>,
+    pub(crate) addresses: Vec<Network>,
+    /// Where its upstream sessions come from; empty: `addresses`.
+    pub(crate) sources: Vec<Network>,
+    pub(crate) paths: Vec<Pattern>,
+    pub(crate) certificate_keys: Vec<String>,
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Hosts that its loopback addresses are about; empty: every host.
+    pub(crate) hosts: Vec<Pattern>,
+}
+
+/// A server that the policy says is behind the gateway.
+#[derive(Clone, Debug)]
+pub(crate) enum Upstream {
+    /// By address, any path.
+    Address(Network),
+    /// By URL; a path of `/` or none stands for any.
+    Url(Url),
+}
+
+/// What a session's facts say of one gateway, strongest first: the order is that of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Claim {
+    /// Name, address, path and certificate agree as far as they were seen.
+    Agreed,
+    PathNotListed,
+    CertificateMismatch,
+    NameWithoutAddress,
+    AddressNotSeen,
+    AddressWithoutName,
+    NameNotSeen,
+    /// Nothing to do with this gateway.
+    Nothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Match {
+    Agrees,
+    Differs,
+    /// Bears the name, but not wholly: one name of the session agrees, another does not, or the port differs.
+    Partly,
+    NotSeen,
+}
+
+impl Gateway {
+    /// Holds name, address, path and certificate of a session against this gateway.
+    pub(crate) fn claim(&self, facts: &Facts) -> Claim {
+        // A child process on pipes has not gone through anything, whatever it says.
+        if facts.transport == Some(Transport::Stdio) && facts.base_route != BaseRoute::Bridge {
+            return Claim::Nothing;
+        }
+        match (self.name_match(facts), self.address_match(facts)) {
+            (Match::Agrees, Match::Agrees) => self.detail_claim(facts),
+            (Match::Agrees | Match::Partly, Match::Differs) => Claim::NameWithoutAddress,
+            (Match::Agrees | Match::Partly, Match::NotSeen) => Claim::AddressNotSeen,
+            (Match::Differs | Match::Partly, Match::Agrees) => Claim::AddressWithoutName,
+            (Match::NotSeen, Match::Agrees) => Claim::NameNotSeen,
+            _ => Claim::Nothing,
+        }
+    }
+
+    fn detail_claim(&self, facts: &Facts) -> Claim {
+        let key = facts.certificate_key.as_ref();
+        let listed = |key: &String| {
+            self.certificate_keys
+                .iter()
+                .any(|k| k.eq_ignore_ascii_case(key))
+        };
+        if !self.certificate_keys.is_empty() && key.is_some_and(|k| !listed(k)) {
+            return Claim::CertificateMismatch;
+        }
+        match facts.path.as_deref() {
+            Some(path) if !self.lists_path(path) => Claim::PathNotListed,
+            _ => Claim::Agreed,
+        }
+    }
+
+    fn lists_path(&self, path: &str) -> bool {
+        let path = bare_path(path);
+        self.paths.is_empty() || (is_plain(path) && self.paths.iter().any(|p| p.fits(path)))
+    }
+
+    /// The names of a session are what it wrote and what its TLS handshake asked for; all seen must agree.
+    /// A bridge is judged by the URL it was given where nothing of the far side was read.
+    fn name_match(&self, facts: &Facts) -> Match {
+        let secure = is_secure(facts);
+        let mut seen = Vec::with_capacity(2);
+        if let Some(text) = &facts.authority {
+            let authority = Authority::parse(text);
+            seen.push(authority.map_or(Match::Differs, |a| self.lists_name(&a, secure, facts)));
+        }
+        if let Some(text) = &facts.sni {
+            let host = Host::parse(text);
+            let listed = self.names.iter().any(|n| Some(&n.host) == host.as_ref());
+            seen.push(if listed {
+                Match::Agrees
+            } else {
+                Match::Differs
+            });
+        }
+        if seen.is_empty()
+            && facts.base_route == BaseRoute::Bridge
+            && let Some(url) = facts.endpoint.as_deref().and_then(Url::parse)
+        {
+            seen.push(self.lists_name(&url.authority, url.secure, facts));
+        }
+        let all = |m: Match| seen.iter().all(|&s| s == m);
+        match seen.as_slice() {
+            [] => Match::NotSeen,
+            _ if all(Match::Agrees) => Match::Agrees,
+            _ if all(Match::Differs) => Match::Differs,
+            _ => Match::Partly,
+        }
+    }
+
+    fn lists_name(&self, authority: &Authority, secure: bool, facts: &Facts) -> Match {
+        let default = if secure { 443 } else { 80 };
+        let port = authority.port.unwrap_or(default);
+        let mut same_host = self.names.iter().filter(|n| n.host == authority.host);
+        if same_host.any(|n| n.port.unwrap_or(default) == port) {
+            return Match::Agrees;
+        }
+        // Another port of the gateway's machine is another server, and no claim to be the gateway.
+        let elsewhere = facts
+            .server_address
+            .is_none_or(|a| !self.addresses.iter().any(|net| net.holds(a.ip())));
+        let bears_name = self.names.iter().any(|n| n.host == authority.host)
+            && matches!(&authority.host, Host::Name(name) if name != "localhost");
+        if bears_name && elsewhere {
+            Match::Partly
+        } else {
+            Match::Differs
+        }
+    }
+
+    fn address_match(&self, facts: &Facts) -> Match {
+        let Some(address) = facts.server_address.map(canonical) else {
+            return Match::NotSeen;
+        };
+        if self.listed_at(address, &facts.host) {
+            Match::Agrees
+        } else if facts.via.is_some() && facts.base_route == BaseRoute::Direct {
+            // The kernel saw the proxy's address; where the proxy went, it did not.
+            Match::NotSeen
+        } else {
+            Match::Differs
+        }
+    }
+
+    /// Whether `address` is one of the gateway's. An address listed without a port takes the ports of the names.
+    fn listed_at(&self, address: SocketAddr, host: &str) -> bool {
+        self.addresses.iter().any(|net| {
+            net.holds(address.ip())
+                && self.port_fits(net, address.port())
+                && self.loopback_counts(net, host)
+        })
+    }
+
+    fn port_fits(&self, net: &Network, port: u16) -> bool {
+        net.port().map_or_else(
+            || {
+                self.names
+                    .iter()
+                    .any(|n| n.port.map_or(port == 443 || port == 80, |p| p == port))
+            },
+            |p| p == port,
+        )
+    }
+
+    fn loopback_counts(&self, net: &Network, host: &str) -> bool {
+        !net.is_loopback() || self.hosts.is_empty() || self.hosts.iter().any(|p| p.fits(host))
+    }
+
+    /// Whether the session's client is this gateway's own process: it listens where the gateway is.
+    pub(crate) fn is_process(&self, facts: &Facts) -> bool {
+        facts.base_route != BaseRoute::Inbound
+            && facts
+                .client_serves
+                .iter()
+                .any(|&socket| self.serves(canonical(socket), facts))
+    }
+
+    /// A socket on the wildcard address counts for a loopback address of the gateway, and for others
+    /// only where they are known to be this host's.
+    fn serves(&self, socket: SocketAddr, facts: &Facts) -> bool {
+        if !socket.ip().is_unspecified() {
+            return self.listed_at(socket, &facts.host);
+        }
+        let own = facts
+            .host_addresses
+            .iter()
+            .copied()
+            .chain(facts.client_address.map(|a| a.ip()))
+            .map(|ip| ip.to_canonical());
+        let loopbacks = self
+            .addresses
+            .iter()
+            .filter(|n| n.is_loopback())
+            .filter_map(Network::single);
+        own.chain(loopbacks)
+            .filter(|ip| socket.is_ipv6() || ip.is_ipv4())
+            .any(|ip| self.listed_at(SocketAddr::new(ip, socket.port()), &facts.host))
+    }
+
+    /// Whether an inbound session comes from this gateway. Loopback never does: every process has it.
+    pub(crate) fn is_source(&self, facts: &Facts) -> bool {
+        let from = |ip: IpAddr| {
+            let nets = if self.sources.is_empty() {
+                &self.addresses
+            } else {
+                &self.sources
+            };
+            !ip.is_loopback() && nets.iter().any(|net| net.holds(ip))
+        };
+        facts.base_route == BaseRoute::Inbound
+            && facts
+                .client_address
+                .is_some_and(|a| from(a.ip().to_canonical()))
+    }
+
+    /// Whether the policy itself says that the session's server is behind this gateway.
+    pub(crate) fn declares(&self, facts: &Facts) -> bool {
+        if self.upstreams.is_empty() {
+            return false;
+        }
+        let places = place::places(facts);
+        self.upstreams.iter().any(|upstream| match upstream {
+            Upstream::Address(net) => self.at(net, &places, &facts.host),
+            Upstream::Url(url) => {
+                let path = facts.path.as_deref().map(bare_path);
+                let path_fits = matches!(url.path.as_str(), "" | "/")
+                    || path.is_none_or(|path| path == url.path);
+                path_fits && self.at_url(url, &places, &facts.host)
+            }
+        })
+    }
+
+    fn at_url(&self, url: &Url, places: &[Place], host: &str) -> bool {
+        match &url.authority.host {
+            Host::Ip(ip) => Network::parse(&SocketAddr::new(*ip, url.port()).to_string())
+                .is_ok_and(|net| self.at(&net, places, host)),
+            Host::Name(name) => places.iter().any(|place| match place {
+                Place::Name(n, port) => n == name && *port == url.port(),
+                Place::OwnPort(_, port) => name == "localhost" && *port == url.port(),
+                Place::Address(_) => false,
+            }),
+        }
+    }
+
+    fn at(&self, net: &Network, places: &[Place], host: &str) -> bool {
+        let port_fits = |port: u16| net.port().is_none_or(|p| p == port);
+        places.iter().any(|place| match place {
+            Place::Address(address) => net.holds(address.ip()) && port_fits(address.port()),
+            Place::OwnPort(_, port) => {
+                net.is_loopback() && port_fits(*port) && self.loopback_counts(net, host)
+            }
+            Place::Name(..) => false,
+        })
+    }
+}
+
+/// No dot segments and no encoded ones: what a server makes of those is not for a pattern to know.
+fn is_plain(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    !(lower.contains("%2e")
+        || lower.contains("%2f")
+        || lower.contains("%5c")
+        || lower.contains('\\')
+        || lower.split('/').any(|s| s == ".." || s == "."))
+}
+
+fn is_secure(facts: &Facts) -> bool {
+    facts
+        .scheme
+        .as_deref()
+        .map_or(facts.tls.is_some() || facts.sni.is_some(), |scheme| {
+            scheme.eq_ignore_ascii_case("https")
+        })
+}
