@@ -1,6 +1,9 @@
 //! One JSON text → the JSON-RPC messages in it, with what MCP needs to know of each.
 
-use super::signature::Marks;
+use super::envelope::Envelope;
+use super::fields::{Answer, Failure, Params, Revision};
+use super::json::{NotJson, Reader, Shape};
+use super::signature::{self, Marks};
 use super::tools::{Digest, Tool};
 
 /// Longest method, tool, prompt, client or server name that is kept, in bytes. Control characters are
@@ -170,6 +173,197 @@ pub struct Handshake {
 
 /// Reads one JSON text: an object, or an array of them (a batch).
 #[must_use]
-pub fn parse(_text: &[u8]) -> Parsed {
-    Parsed::NotJson
+pub fn parse(text: &[u8]) -> Parsed {
+    let mut reader = Reader::new(text);
+    let parsed = match reader.shape() {
+        Ok(Shape::Object) => single(&mut reader),
+        Ok(Shape::Array) => batch(&mut reader),
+        _ => return Parsed::NotJson,
+    };
+    match parsed {
+        Ok(parsed) if reader.is_at_end() => parsed,
+        _ => Parsed::NotJson,
+    }
+}
+
+fn single(reader: &mut Reader<'_>) -> Result<Parsed, NotJson> {
+    Ok(match element(reader)? {
+        Ok(message) => Parsed::Rpc {
+            messages: vec![message],
+            dropped: 0,
+        },
+        Err(marks) => Parsed::NotRpc(marks),
+    })
+}
+
+fn batch(reader: &mut Reader<'_>) -> Result<Parsed, NotJson> {
+    let (mut messages, mut dropped, mut other) = (Vec::new(), 0, Marks::default());
+    reader.array(|reader| {
+        if messages.len() >= BATCH_MAX {
+            dropped += 1;
+            return reader.skip();
+        }
+        match element(reader)? {
+            Ok(message) => messages.push(message),
+            Err(marks) => {
+                dropped += 1;
+                other.merge(marks);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(if messages.is_empty() {
+        Parsed::NotRpc(other)
+    } else {
+        Parsed::Rpc { messages, dropped }
+    })
+}
+
+/// One object: a message, or what else it shows itself to be.
+fn element(reader: &mut Reader<'_>) -> Result<Result<Message, Marks>, NotJson> {
+    reader.shape()?;
+    let start = reader.offset();
+    let envelope = Envelope::read(reader)?;
+    if !envelope.is_rpc {
+        return Ok(Err(signature::bare_marks(&envelope)));
+    }
+    let duplicate_key = envelope.has_duplicate_key();
+    let bytes = reader.since(start).len();
+    Ok(match kind(envelope) {
+        Some((kind, marks)) => Ok(Message {
+            bytes,
+            kind,
+            marks,
+            duplicate_key,
+        }),
+        None => Err(Marks::default()),
+    })
+}
+
+fn kind(envelope: Envelope) -> Option<(Kind, Marks)> {
+    let Envelope {
+        id,
+        method,
+        params,
+        answer,
+        failure,
+        ..
+    } = envelope;
+    if let Some(method) = method {
+        let marks = signature::call_marks(&method, &params);
+        let era = call_era(&method, &params);
+        return Some(match id {
+            Some(id) => (Kind::Request(request(id, method, params, era)), marks),
+            None => {
+                let cancels = params
+                    .cancels
+                    .filter(|_| method == "notifications/cancelled");
+                (
+                    Kind::Notification(Notification {
+                        method,
+                        cancels,
+                        era,
+                    }),
+                    marks,
+                )
+            }
+        });
+    }
+    if let Some(Failure {
+        code,
+        message,
+        supported,
+    }) = failure
+    {
+        let marks = signature::failure_marks(code, &supported);
+        let outcome = Outcome::Error {
+            code,
+            message,
+            supported,
+        };
+        let response = Response {
+            id,
+            outcome,
+            handshake: None,
+            tools: None,
+            tools_dropped: 0,
+            era: Era::Unknown,
+        };
+        return Some((Kind::Response(response), marks));
+    }
+    let answer = answer?;
+    let marks = signature::answer_marks(&answer);
+    Some((Kind::Response(response(id, answer)), marks))
+}
+
+fn request(id: Id, method: String, params: Params, era: Era) -> Request {
+    let is_initialize = method == "initialize";
+    let has_name = matches!(method.as_str(), "tools/call" | "prompts/get");
+    let has_uri = matches!(
+        method.as_str(),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe"
+    );
+    let asked = params.revision.into_text().filter(|_| is_initialize);
+    Request {
+        id,
+        name: params.name.filter(|_| has_name),
+        uri: params.uri.filter(|_| has_uri),
+        revision: asked.or(params.meta.revision),
+        client: params
+            .client
+            .filter(|_| is_initialize)
+            .or(params.meta.client),
+        era,
+        method,
+    }
+}
+
+fn response(id: Option<Id>, answer: Answer) -> Response {
+    let era = answer_era(&answer);
+    let outcome = if answer.is_error == Some(true) {
+        Outcome::ToolError
+    } else {
+        Outcome::Ok
+    };
+    let handshake = Handshake {
+        revision: answer.revision.into_text(),
+        supported: answer.supported,
+        server: answer.server.or(answer.meta.server),
+    };
+    let (tools, tools_dropped) = answer
+        .tools
+        .map_or((None, 0), |list| (Some(list.tools), list.dropped));
+    let handshake = (handshake != Handshake::default()).then_some(handshake);
+    Response {
+        id,
+        outcome,
+        handshake,
+        tools,
+        tools_dropped,
+        era,
+    }
+}
+
+fn call_era(method: &str, params: &Params) -> Era {
+    match method {
+        "initialize" | "notifications/initialized" => Era::Legacy,
+        "server/discover" | "subscriptions/listen" | "notifications/subscriptions/acknowledged" => {
+            Era::Modern
+        }
+        _ if params.meta.revision.is_some() => Era::Modern,
+        "ping" | "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" => {
+            Era::Legacy
+        }
+        _ => Era::Unknown,
+    }
+}
+
+const fn answer_era(answer: &Answer) -> Era {
+    if answer.is_modern || !answer.supported.is_empty() {
+        Era::Modern
+    } else if matches!(answer.revision, Revision::Text(_)) {
+        Era::Legacy
+    } else {
+        Era::Unknown
+    }
 }

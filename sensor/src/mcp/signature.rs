@@ -3,8 +3,11 @@
 //! A decisive mark at a message start makes a conversation MCP; a strong one needs a second; a weak
 //! one counts for nothing alone; one against it makes it something else.
 
-use crate::protocol::http1::{RequestHead, ResponseHead};
-use crate::protocol::sse::SseEvent;
+mod http;
+mod rpc;
+
+pub use http::{event_marks, http_marks, line_marks};
+pub(super) use rpc::{answer_marks, bare_marks, call_marks, failure_marks};
 
 /// A sign of MCP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -195,16 +198,4 @@ impl std::fmt::Debug for Marks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.iter()).finish()
     }
-}
-
-/// What the heads of one HTTP exchange say.
-#[must_use]
-pub fn http_marks(_request: &RequestHead, _response: Option<&ResponseHead>) -> Marks {
-    Marks::default()
-}
-
-/// What a server-sent event says, apart from the message in it.
-#[must_use]
-pub fn event_marks(_event: &SseEvent) -> Marks {
-    Marks::default()
 }

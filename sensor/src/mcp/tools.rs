@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
+use super::canonical;
+use super::fields::clean;
+use super::json::{NotJson, Reader};
+
 /// Most tools of one list that are kept; the largest list seen in the wild has 300.
 pub const TOOLS_MAX: usize = 4096;
 
@@ -29,4 +35,63 @@ pub struct Tool {
     pub name: String,
     /// Digest of the whole definition in canonical form: the same however it was written.
     pub digest: Digest,
+}
+
+impl Digest {
+    /// Of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+/// The tools of a list, and what they say of the protocol.
+#[derive(Default)]
+pub(super) struct ToolList {
+    pub(super) tools: Vec<Tool>,
+    /// Without a name, or too many.
+    pub(super) dropped: u64,
+    /// At least one, and each with a name and an input schema.
+    pub(super) is_mcp: bool,
+}
+
+impl ToolList {
+    /// Reads `result.tools`; none when it is no array.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, NotJson> {
+        let mut list = Self {
+            is_mcp: true,
+            ..Self::default()
+        };
+        let mut canonical = Vec::new();
+        let is_array = reader.array(|reader| {
+            if list.tools.len() >= TOOLS_MAX {
+                list.dropped += 1;
+                return reader.skip();
+            }
+            let (mut name, mut has_schema) = (None, false);
+            let start = reader.offset();
+            reader.object(|reader, key| {
+                match key {
+                    b"name" => name = reader.string()?,
+                    b"inputSchema" => has_schema = reader.object(|reader, _| reader.skip())?,
+                    _ => reader.skip()?,
+                }
+                Ok(())
+            })?;
+            list.is_mcp &= has_schema && name.is_some();
+            let Some(name) = name else {
+                list.dropped += 1;
+                return Ok(());
+            };
+            canonical.clear();
+            canonical::write(&mut Reader::new(reader.since(start)), &mut canonical)?;
+            list.tools.push(Tool {
+                name: clean(&name),
+                digest: Digest::of(&canonical),
+            });
+            Ok(())
+        })?;
+        list.is_mcp &= !list.tools.is_empty();
+        Ok(is_array.then_some(list))
+    }
 }

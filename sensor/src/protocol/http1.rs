@@ -3,8 +3,13 @@
 //! Bodies are passed on as they come, never collected. A connection that is seen from its middle, or
 //! that lost bytes, finds its feet again at the next segment that starts with a head.
 
+mod chunked;
+mod collect;
+mod connection;
+mod framing;
 mod head;
 
+pub use connection::Connection;
 pub use head::{Guess, HEAD_BYTES_MAX, Headers, RequestHead, ResponseHead, Version};
 
 /// Which end of the connection wrote the bytes.
@@ -82,46 +87,6 @@ pub enum HttpEvent {
         /// Why, as a stable name.
         reason: &'static str,
     },
-}
-
-/// Decodes one connection.
-#[derive(Default)]
-pub struct Connection {}
-
-impl Connection {
-    /// A connection of which nothing was seen yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the next bytes that `side` wrote and appends what they tell to `out`.
-    pub fn push(&mut self, _side: Side, _bytes: &[u8], _out: &mut Vec<HttpEvent>) {}
-
-    /// `lost` bytes that `side` wrote did not get here. Inside a body of known length, or inside one
-    /// chunk, the stream stays in step; elsewhere the side is broken.
-    pub fn gap(&mut self, _side: Side, _lost: u64, _out: &mut Vec<HttpEvent>) {}
-
-    /// `side` will write no more.
-    pub fn close(&mut self, _side: Side, _out: &mut Vec<HttpEvent>) {}
-
-    /// Bytes held of unfinished heads.
-    #[must_use]
-    pub fn pending_bytes(&self) -> usize {
-        0
-    }
-
-    /// Do the first bytes of a stream start a request?
-    #[must_use]
-    pub fn looks_like_request(bytes: &[u8]) -> Guess {
-        head::looks_like_request(bytes)
-    }
-
-    /// Do the first bytes of a stream start a response?
-    #[must_use]
-    pub fn looks_like_response(bytes: &[u8]) -> Guess {
-        head::looks_like_response(bytes)
-    }
 }
 
 impl std::fmt::Debug for HttpEvent {

@@ -1,0 +1,415 @@
+//! What of a message's `params`, `result` and `error` is looked at: read once, in the order it comes.
+
+use std::borrow::Cow;
+
+use super::json::{NotJson, Reader, Shape};
+use super::message::{ERROR_BYTES_MAX, Id, NAME_BYTES_MAX, Peer, URI_BYTES_MAX};
+use super::tools::{Digest, ToolList};
+
+/// Longest id that is kept as it is, in bytes.
+const ID_BYTES_MAX: usize = 128;
+
+/// Most revisions that are kept of a list; there have been five in two years.
+const REVISIONS_MAX: usize = 32;
+
+/// Keys that were seen in one object. Said of the keys that matter only.
+#[derive(Default)]
+pub(super) struct Keys {
+    seen: u32,
+    /// One came twice.
+    pub(super) duplicate: bool,
+}
+
+impl Keys {
+    pub(super) const fn see(&mut self, bit: u32) {
+        self.duplicate |= self.seen & 1 << bit != 0;
+        self.seen |= 1 << bit;
+    }
+}
+
+/// A `protocolVersion`.
+#[derive(Default, PartialEq, Eq)]
+pub(super) enum Revision {
+    #[default]
+    Missing,
+    /// Text, as MCP has it.
+    Text(String),
+    /// A number, as ACP has it.
+    Number,
+}
+
+impl Revision {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
+        match reader.shape()? {
+            Shape::Number => reader.skip().map(|()| Self::Number),
+            _ => Ok(name(reader)?.map_or(Self::Missing, Self::Text)),
+        }
+    }
+
+    /// Text of the form `2025-11-25`.
+    pub(super) fn is_date(&self) -> bool {
+        matches!(self, Self::Text(text) if is_date(text))
+    }
+
+    pub(super) fn into_text(self) -> Option<String> {
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+}
+
+/// `_meta`, the keys that MCP itself defines.
+#[derive(Default)]
+pub(super) struct Meta {
+    pub(super) revision: Option<String>,
+    pub(super) client: Option<Peer>,
+    pub(super) server: Option<Peer>,
+    /// At least one key of MCP's own.
+    pub(super) is_mcp: bool,
+}
+
+impl Meta {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
+        let mut meta = Self::default();
+        reader.object(|reader, key| {
+            let Some(key) = key.strip_prefix(b"io.modelcontextprotocol/") else {
+                return reader.skip();
+            };
+            meta.is_mcp = true;
+            match key {
+                b"protocolVersion" => meta.revision = name(reader)?,
+                b"clientInfo" => meta.client = peer(reader)?,
+                b"serverInfo" => meta.server = peer(reader)?,
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(meta)
+    }
+}
+
+/// `params`.
+#[derive(Default)]
+pub(super) struct Params {
+    pub(super) name: Option<String>,
+    pub(super) uri: Option<String>,
+    pub(super) revision: Revision,
+    pub(super) client: Option<Peer>,
+    /// `capabilities` is an object.
+    pub(super) has_capabilities: bool,
+    /// `clientCapabilities` is there, which is ACP's word.
+    pub(super) has_client_capabilities: bool,
+    /// `arguments` is there and no object.
+    pub(super) has_odd_arguments: bool,
+    /// A key is there that only LSP has.
+    pub(super) is_lsp: bool,
+    pub(super) cancels: Option<Id>,
+    pub(super) meta: Meta,
+    pub(super) keys: Keys,
+}
+
+impl Params {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
+        let mut params = Self::default();
+        reader.object(|reader, key| params.member(reader, key))?;
+        Ok(params)
+    }
+
+    fn member(&mut self, reader: &mut Reader<'_>, key: &[u8]) -> Result<(), NotJson> {
+        match key {
+            b"name" => {
+                self.keys.see(0);
+                self.name = name(reader)?;
+            }
+            b"uri" => {
+                self.keys.see(1);
+                self.uri = reader.string()?.map(|text| cut(&text, URI_BYTES_MAX));
+            }
+            b"protocolVersion" => {
+                self.keys.see(2);
+                self.revision = Revision::read(reader)?;
+            }
+            b"clientInfo" => {
+                self.keys.see(3);
+                self.client = peer(reader)?;
+            }
+            b"requestId" => {
+                self.keys.see(4);
+                self.cancels = id(reader)?;
+            }
+            b"_meta" => {
+                self.keys.see(5);
+                self.meta = Meta::read(reader)?;
+            }
+            b"capabilities" => self.has_capabilities = is_object(reader)?,
+            b"arguments" => self.has_odd_arguments = !is_object(reader)?,
+            b"clientCapabilities" => {
+                self.has_client_capabilities = true;
+                reader.skip()?;
+            }
+            b"processId" | b"rootUri" | b"rootPath" | b"workspaceFolders" | b"textDocument" => {
+                self.is_lsp = true;
+                reader.skip()?;
+            }
+            _ => reader.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// `result`.
+#[derive(Default)]
+pub(super) struct Answer {
+    /// An object with nothing in it.
+    pub(super) is_empty: bool,
+    pub(super) revision: Revision,
+    pub(super) supported: Vec<String>,
+    pub(super) server: Option<Peer>,
+    pub(super) has_capabilities: bool,
+    /// `capabilities` has members that only LSP has.
+    pub(super) is_lsp: bool,
+    /// `agentCapabilities` is there, which is ACP's word.
+    pub(super) is_acp: bool,
+    /// `status.state`, or a `kind` of A2A's.
+    pub(super) is_a2a: bool,
+    /// `isError`, where it is true or false.
+    pub(super) is_error: Option<bool>,
+    /// `content` has blocks, all of MCP's types.
+    pub(super) has_content: bool,
+    pub(super) tools: Option<ToolList>,
+    /// `resultType` is there.
+    pub(super) is_modern: bool,
+    pub(super) meta: Meta,
+    pub(super) keys: Keys,
+}
+
+impl Answer {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
+        let mut answer = Self {
+            is_empty: true,
+            ..Self::default()
+        };
+        let is_object = reader.object(|reader, key| {
+            answer.is_empty = false;
+            answer.member(reader, key)
+        })?;
+        answer.is_empty &= is_object;
+        Ok(answer)
+    }
+
+    fn member(&mut self, reader: &mut Reader<'_>, key: &[u8]) -> Result<(), NotJson> {
+        match key {
+            b"protocolVersion" => {
+                self.keys.see(0);
+                self.revision = Revision::read(reader)?;
+            }
+            b"serverInfo" => {
+                self.keys.see(1);
+                self.server = peer(reader)?;
+            }
+            b"supportedVersions" => {
+                self.keys.see(2);
+                self.supported = revisions(reader)?;
+            }
+            b"tools" => {
+                self.keys.see(3);
+                self.tools = ToolList::read(reader)?;
+            }
+            b"isError" => {
+                self.keys.see(4);
+                self.is_error = reader.boolean()?;
+            }
+            b"_meta" => {
+                self.keys.see(5);
+                self.meta = Meta::read(reader)?;
+            }
+            b"capabilities" => {
+                self.has_capabilities = reader.object(|reader, key| {
+                    self.is_lsp |= key.ends_with(b"Provider") || key == b"textDocumentSync";
+                    reader.skip()
+                })?;
+            }
+            b"content" => self.has_content = has_content(reader)?,
+            b"resultType" => {
+                self.is_modern = true;
+                reader.skip()?;
+            }
+            b"agentCapabilities" => {
+                self.is_acp = true;
+                reader.skip()?;
+            }
+            b"kind" => {
+                const KINDS: [&[u8]; 4] =
+                    [b"task", b"message", b"status-update", b"artifact-update"];
+                self.is_a2a |= reader
+                    .string()?
+                    .is_some_and(|kind| KINDS.contains(&kind.as_ref()));
+            }
+            b"status" => {
+                reader.object(|reader, key| {
+                    self.is_a2a |= key == b"state";
+                    reader.skip()
+                })?;
+            }
+            _ => reader.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// `error`.
+#[derive(Default)]
+pub(super) struct Failure {
+    pub(super) code: i64,
+    pub(super) message: String,
+    pub(super) supported: Vec<String>,
+}
+
+impl Failure {
+    /// None when it is `null`: some peers write that beside a result.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, NotJson> {
+        if reader.shape()? == Shape::Null {
+            return reader.skip().map(|()| None);
+        }
+        let mut failure = Self::default();
+        reader.object(|reader, key| {
+            match key {
+                b"code" => failure.code = reader.number()?.and_then(whole_number).unwrap_or(0),
+                b"message" => {
+                    failure.message = reader
+                        .string()?
+                        .map(|text| cut(&text, ERROR_BYTES_MAX))
+                        .unwrap_or_default();
+                }
+                b"data" => {
+                    reader.object(|reader, key| {
+                        if key == b"supported" {
+                            failure.supported = revisions(reader)?;
+                            return Ok(());
+                        }
+                        reader.skip()
+                    })?;
+                }
+                _ => reader.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(Some(failure))
+    }
+}
+
+/// An id; none for what cannot be one.
+pub(super) fn id(reader: &mut Reader<'_>) -> Result<Option<Id>, NotJson> {
+    Ok(match reader.shape()? {
+        Shape::Number => reader.number()?.map(|text| {
+            whole_number(text).map_or_else(|| Id::Decimal(cut(text, ID_BYTES_MAX)), Id::Number)
+        }),
+        Shape::Text => reader
+            .string()?
+            .map(|text| match std::str::from_utf8(&text) {
+                Ok(short) if short.len() <= ID_BYTES_MAX => Id::Text(short.to_owned()),
+                _ => Id::Long(Digest::of(&text)),
+            }),
+        _ => {
+            reader.skip()?;
+            None
+        }
+    })
+}
+
+/// A text of the form `2025-11-25`.
+pub(super) fn is_date(text: &str) -> bool {
+    let form = |(at, byte): (usize, u8)| {
+        if at == 4 || at == 7 {
+            byte == b'-'
+        } else {
+            byte.is_ascii_digit()
+        }
+    };
+    text.len() == 10 && text.bytes().enumerate().all(form)
+}
+
+/// A name fit for display and storage: valid UTF-8, no control characters, at most
+/// [`NAME_BYTES_MAX`] bytes.
+pub(super) fn clean(text: &[u8]) -> String {
+    let mut text = cut(text, NAME_BYTES_MAX);
+    text.retain(|char| !char.is_control());
+    text
+}
+
+fn cut(text: &[u8], bytes_max: usize) -> String {
+    // Four bytes more than wanted, so that a character at the edge is not taken for a broken one.
+    let head: Cow<'_, str> = String::from_utf8_lossy(text.get(..bytes_max + 4).unwrap_or(text));
+    head.get(..head.floor_char_boundary(bytes_max))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn name(reader: &mut Reader<'_>) -> Result<Option<String>, NotJson> {
+    Ok(reader.string()?.map(|text| clean(&text)))
+}
+
+fn peer(reader: &mut Reader<'_>) -> Result<Option<Peer>, NotJson> {
+    let mut peer = Peer::default();
+    let is_object = reader.object(|reader, key| {
+        match key {
+            b"name" => peer.name = name(reader)?.filter(|name| !name.is_empty()),
+            b"version" => peer.version = name(reader)?.filter(|version| !version.is_empty()),
+            _ => reader.skip()?,
+        }
+        Ok(())
+    })?;
+    Ok(is_object.then_some(peer))
+}
+
+fn revisions(reader: &mut Reader<'_>) -> Result<Vec<String>, NotJson> {
+    let mut revisions = Vec::new();
+    reader.array(|reader| {
+        let text = name(reader)?;
+        if revisions.len() < REVISIONS_MAX {
+            revisions.extend(text);
+        }
+        Ok(())
+    })?;
+    Ok(revisions)
+}
+
+fn has_content(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
+    const TYPES: [&[u8]; 5] = [b"text", b"image", b"audio", b"resource", b"resource_link"];
+    let (mut blocks, mut known) = (0_usize, 0_usize);
+    reader.array(|reader| {
+        blocks += 1;
+        let mut is_known = false;
+        reader.object(|reader, key| {
+            if key == b"type" {
+                is_known = reader
+                    .string()?
+                    .is_some_and(|kind| TYPES.contains(&kind.as_ref()));
+                return Ok(());
+            }
+            reader.skip()
+        })?;
+        known += usize::from(is_known);
+        Ok(())
+    })?;
+    Ok(blocks > 0 && blocks == known)
+}
+
+fn is_object(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
+    let is_object = reader.shape()? == Shape::Object;
+    reader.skip()?;
+    Ok(is_object)
+}
+
+fn whole_number(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    // 1.0 and 1e2 are whole, up to where a double holds every whole number.
+    let number: f64 = text.parse().ok()?;
+    #[allow(clippy::cast_possible_truncation)] // checked
+    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
+}
