@@ -3,13 +3,14 @@
 # All state is in .gnomon under the checkout. Ctrl-C or SIGTERM stops both programs; so does the death of either.
 #
 # GNOMON_CLICKHOUSE_URL, GNOMON_CLICKHOUSE_USER, GNOMON_CLICKHOUSE_PASSWORD_FILE: a ClickHouse server to use instead
-# of the embedded one.
+# of the embedded one; read while .gnomon/collector.toml does not exist yet.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ROOT=$PWD
 STATE=$ROOT/.gnomon
 BIN=${CARGO_TARGET_DIR:-$ROOT/target}/release
 export PATH="$ROOT/.tools/bin:$PATH"
+export GNOMON_CHDB="${GNOMON_CHDB:-$ROOT/.tools/clickhouse/libchdb.so}"
 
 say() { printf 'gnomon: %s\n' "$*"; }
 fail() {
@@ -70,17 +71,22 @@ exec 7>>"$STATE/run/guards"
 flock -w 30 7 || fail "programs of an earlier run are still running" "See: fuser -v $STATE/run/guards"
 exec 7>&-
 
-write_if_absent() { [ -f "$1" ] || cat >"$1"; }
-
+# The collector's settings are written once and are yours to edit after that.
 write_settings() {
-    write_if_absent "$STATE/collector.toml" <<END
-# Written by make run, once; yours to edit. Every setting: deploy/collector.toml.
-state_dir = "$STATE/collector"
-END
     mkdir -p "$STATE/sensor"
+    [ ! -f "$STATE/collector.toml" ] || return 0
+    {
+        echo "# Written by make run, once; yours to edit. Every setting: deploy/collector.toml."
+        echo "state_dir = \"$STATE/collector\""
+        if [ -n "${GNOMON_CLICKHOUSE_URL:-}" ]; then
+            printf '\n[clickhouse]\nurl = "%s"\n' "$GNOMON_CLICKHOUSE_URL"
+            [ -z "${GNOMON_CLICKHOUSE_USER:-}" ] || printf 'user = "%s"\n' "$GNOMON_CLICKHOUSE_USER"
+            [ -z "${GNOMON_CLICKHOUSE_PASSWORD_FILE:-}" ] || printf 'password_file = "%s"\n' "$GNOMON_CLICKHOUSE_PASSWORD_FILE"
+        fi
+    } >"$STATE/collector.toml"
 }
 
-# guard FD NAME ROOT? COMMAND…: starts COMMAND so that it ends when FD closes.
+# start_guard FD NAME root|user COMMAND…: starts COMMAND so that it ends when FD closes.
 start_guard() {
     local fd=$1 name=$2 root=$3 pipe=$STATE/run/$2.pipe
     shift 3

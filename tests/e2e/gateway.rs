@@ -1,0 +1,173 @@
+//! A real proxying gateway: approved through it, shadow around it, never approved by a forged name or address.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+use gnomon_tests::{
+    compare::{Expected, client_is_recorded},
+    gnomon::Gnomon,
+    inventory::word,
+    peers::{HttpServer, Peers, Plan, Sdk, Tally, free_port},
+};
+use serde_json::json;
+
+/// What the policies here call the gateway.
+const GATEWAY_NAME: &str = "gateway.corp.example";
+
+/// A policy with one gateway: the names it goes by, and where it is.
+fn policy(names: &[&str], port: u16) -> String {
+    format!("[[gateway]]\nname = \"main\"\nnames = {names:?}\naddresses = [\"127.0.0.1:{port}\"]\n")
+}
+
+/// Two sessions with three calls of `add` at an endpoint.
+fn plan(port: u16) -> Plan {
+    Plan::http(2, format!("http://127.0.0.1:{port}/mcp")).calling("add", json!({"a": 1, "b": 2}), 3)
+}
+
+/// What the backend counted. A proxy asks it when and as often as it likes.
+fn backend_tally(file: &Path, gateway_pid: u32) -> Result<Tally> {
+    let text = fs::read(file).context("the backend's tally")?;
+    let mut tally: Tally = serde_json::from_slice(&text)?;
+    tally.pid = gateway_pid;
+    Ok(tally)
+}
+
+#[test]
+fn through_the_gateway_and_around_it() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let count_file = gnomon.path("backend.json");
+    let backend = peers.serve(HttpServer::Tally(&count_file))?;
+    let gateway = peers.serve(HttpServer::Gateway(&backend.url()))?;
+    let other = peers.serve(HttpServer::Python1)?;
+    gnomon.apply_policy(&policy(&["127.0.0.1", "localhost"], gateway.port))?;
+    let inventory = gnomon.inventory()?;
+
+    let approved = Expected {
+        columns: &[("verdict", "approved"), ("route", "gateway")],
+        reason: None,
+    };
+    client_is_recorded(
+        &inventory,
+        &peers.run(Sdk::Python1, &plan(gateway.port))?,
+        &approved,
+    )?;
+
+    // The count is read before anybody else speaks to the backend.
+    let upstream = Expected {
+        columns: &[("verdict", "approved"), ("leg", "upstream")],
+        reason: None,
+    };
+    client_is_recorded(
+        &inventory,
+        &backend_tally(&count_file, gateway.process.pid())?,
+        &upstream,
+    )?;
+
+    let direct = Expected {
+        columns: &[("verdict", "shadow"), ("route", "local")],
+        reason: None,
+    };
+    client_is_recorded(
+        &inventory,
+        &peers.run(Sdk::Python1, &plan(other.port))?,
+        &direct,
+    )?;
+
+    let bypass = Expected {
+        columns: &[("verdict", "shadow")],
+        reason: Some("bypass"),
+    };
+    client_is_recorded(
+        &inventory,
+        &peers.run(Sdk::Python1, &plan(backend.port))?,
+        &bypass,
+    )?;
+    Ok(())
+}
+
+#[test]
+fn a_bypass_is_found_when_the_gateway_is_seen_only_later() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let count_file = gnomon.path("backend.json");
+    let backend = peers.serve(HttpServer::Tally(&count_file))?;
+    let gateway = peers.serve(HttpServer::Gateway(&backend.url()))?;
+    gnomon.apply_policy(&policy(&["127.0.0.1"], gateway.port))?;
+    let inventory = gnomon.inventory()?;
+
+    let early = peers.run(Sdk::Python1, &plan(backend.port))?;
+    let shadow = Expected {
+        columns: &[("verdict", "shadow")],
+        reason: None,
+    };
+    client_is_recorded(&inventory, &early, &shadow)?;
+
+    peers.run(Sdk::Python1, &plan(gateway.port))?;
+    let bypass = Expected {
+        columns: &[("verdict", "shadow")],
+        reason: Some("bypass"),
+    };
+    client_is_recorded(&inventory, &early, &bypass)?;
+    Ok(())
+}
+
+/// Sends one client to `port` under `host` and says what verdict its sessions got.
+fn verdicts(
+    gnomon: &Gnomon,
+    peers: &mut Peers,
+    port: u16,
+    host: Option<&str>,
+) -> Result<Vec<String>> {
+    let mut plan = plan(port);
+    if let Some(host) = host {
+        plan = plan.header("Host", host);
+    }
+    let tally = peers.run(Sdk::Python1, &plan)?;
+    let rows = client_is_recorded(&gnomon.inventory()?, &tally, &Expected::default())?;
+    Ok(rows
+        .iter()
+        .map(|row| word(row, "verdict").unwrap_or_default().to_owned())
+        .collect())
+}
+
+#[test]
+fn a_forged_host_header_is_never_approved() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let server = peers.serve(HttpServer::Python1)?;
+    // The gateway is elsewhere; the client only claims its name.
+    gnomon.apply_policy(&policy(&[GATEWAY_NAME], free_port()?))?;
+    let found = verdicts(&gnomon, &mut peers, server.port, Some(GATEWAY_NAME))?;
+    assert_eq!(found, ["unknown", "unknown"]);
+    Ok(())
+}
+
+#[test]
+fn a_gateway_name_on_another_address_is_never_approved() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let server = peers.serve(HttpServer::Python1)?;
+    // The name agrees by itself here, since the URL holds it; the address does not.
+    gnomon.apply_policy(&policy(&["127.0.0.1"], free_port()?))?;
+    let found = verdicts(&gnomon, &mut peers, server.port, None)?;
+    assert!(
+        found.iter().all(|verdict| verdict != "approved"),
+        "{found:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_gateway_address_under_another_name_is_never_approved() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let server = peers.serve(HttpServer::Python1)?;
+    gnomon.apply_policy(&policy(&[GATEWAY_NAME], server.port))?;
+    let found = verdicts(&gnomon, &mut peers, server.port, Some("innocent.example"))?;
+    assert!(
+        found.iter().all(|verdict| verdict != "approved"),
+        "{found:?}"
+    );
+    Ok(())
+}

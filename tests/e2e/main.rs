@@ -1,0 +1,8 @@
+//! End to end through the running kernel, with real MCP peers: one module per subject.
+//!
+//! Needs root, a kernel that allows BPF, and what `deploy/setup.sh test` installs. Each test starts its
+//! own collector, ClickHouse and sensor; .config/nextest.toml runs them one at a time.
+
+mod gateway;
+mod http;
+mod stdio;

@@ -1,0 +1,13 @@
+//! Starts the real programs and real MCP peers in a temporary folder, and asks the inventory what it holds.
+//!
+//! Used by the end-to-end tests and the benchmarks. Everything started here ends with the value that
+//! started it, also when a test panics, and is killed by process id only. Waiting is polling with a
+//! deadline, never a fixed pause.
+
+pub mod compare;
+pub mod deadline;
+pub mod gnomon;
+pub mod inventory;
+pub mod peers;
+pub mod place;
+pub mod process;
