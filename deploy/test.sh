@@ -12,11 +12,11 @@ cargo build --workspace --bins
 # As another user only the kernel tests and the end-to-end tests go through sudo.
 filter=()
 if [ -n "${GNOMON_WITHOUT_BPF:-}" ]; then
-    filter=(-E 'not (binary(kernel) + binary(e2e))')
+    filter=(-E 'not binary(/^(kernel|e2e)$/)')
 elif [ "$(id -u)" -ne 0 ]; then
-    cargo nextest run --workspace --profile gnomon -E 'not (binary(kernel) + binary(e2e))'
+    cargo nextest run --workspace --profile gnomon -E 'not binary(/^(kernel|e2e)$/)'
     triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
     export "CARGO_TARGET_${triple}_RUNNER=sudo -E"
-    filter=(-E 'binary(kernel) + binary(e2e)')
+    filter=(-E 'binary(/^(kernel|e2e)$/)')
 fi
 exec cargo nextest run --workspace --profile gnomon "${filter[@]}"

@@ -3,6 +3,9 @@
 //! Needs root, a kernel that allows BPF, and what `deploy/setup.sh test` installs. Each test starts its
 //! own collector, ClickHouse and sensor; .config/nextest.toml runs them one at a time.
 
+mod bad_input;
 mod gateway;
 mod http;
+mod redaction;
 mod stdio;
+mod stop;

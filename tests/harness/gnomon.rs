@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     inventory::Inventory,
+    peers::free_port,
     place::{engine_library, program},
     process::{Process, Signal},
 };
@@ -61,10 +62,13 @@ impl Gnomon {
             folder,
         };
         fs::create_dir(gnomon.path("peers"))?;
-        fs::write(
-            gnomon.path("collector.toml"),
-            format!("state_dir = {:?}\n", gnomon.path("collector")),
-        )?;
+        // One port for life, so that a sensor finds a collector that was started again.
+        let text = format!(
+            "state_dir = {:?}\n\n[ingest]\nlisten = \"127.0.0.1:{}\"\n",
+            gnomon.path("collector"),
+            free_port()?
+        );
+        fs::write(gnomon.path("collector.toml"), text)?;
         Ok(gnomon)
     }
 

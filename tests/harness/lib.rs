@@ -11,3 +11,5 @@ pub mod inventory;
 pub mod peers;
 pub mod place;
 pub mod process;
+pub mod programs;
+pub mod secrets;
