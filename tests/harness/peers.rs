@@ -122,6 +122,9 @@ pub struct Tally {
     /// The driver's process id.
     #[serde(default)]
     pub pid: u32,
+    /// Just before each session's first byte, Unix nanoseconds; the node driver alone says so.
+    #[serde(default)]
+    pub begun_ns: Vec<u64>,
 }
 
 /// Peers of one test, with their files in its folder.

@@ -19,7 +19,7 @@ const METHODS = {
 };
 
 const plan = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const tally = { sessions: 0, calls: {}, errors: 0, revision: null, server: null, pid: process.pid };
+const tally = { sessions: 0, calls: {}, errors: 0, revision: null, server: null, pid: process.pid, begun_ns: [] };
 
 function connect() {
   if (plan.command) {
@@ -44,6 +44,8 @@ function call(client, step) {
 for (let number = 0; number < plan.sessions; number++) {
   const client = new Client({ name: "probe-node", version: "1.2.3" });
   const transport = connect();
+  // Just before the first byte can be written.
+  tally.begun_ns.push(Math.round((performance.timeOrigin + performance.now()) * 1e6));
   await client.connect(transport);
   tally.sessions++;
   tally.server = client.getServerVersion()?.name ?? null;

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# bench.sh [PART]…: builds for release and measures; called by make bench after the set-up.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PWD/.tools/bin:$PATH"
+[ "$(id -u)" -eq 0 ] || { echo "bench: run it as root: it starts sensors" >&2; exit 1; }
+cargo build --release --workspace --bins
+exec "${CARGO_TARGET_DIR:-target}/release/gnomon-bench" "$@"
