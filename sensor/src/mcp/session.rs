@@ -1,0 +1,361 @@
+//! One MCP conversation: what its messages said so far, and which requests wait for an answer.
+//!
+//! How its bytes travel is told by [`super::stdio`] and [`super::http`]; here is what is the same for both.
+
+use std::collections::HashMap;
+
+use super::message::{Era, Handshake, Id, Outcome, Peer, Request, Response};
+use crate::event::{Channel, ProcessKey, UnixNs};
+use crate::flow::FlowId;
+use crate::observation::{CallStatus, Evidence, Transport};
+use crate::redact;
+
+/// Requests of one session that may wait at the same time; the oldest is given up as unanswered.
+const PENDING_MAX: usize = 4096;
+/// Pieces of evidence kept of one session: the first ones tell most.
+const EVIDENCE_MAX: usize = 16;
+
+/// A session's number within this run; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionNumber(pub u64);
+
+/// One HTTP exchange: the flow and its count on that flow.
+pub type ExchangeKey = (FlowId, u64);
+
+/// A finished call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Position in its session, from 1.
+    pub number: u64,
+    /// When it finished.
+    pub time: UnixNs,
+    /// JSON-RPC method.
+    pub method: String,
+    /// Tool, prompt, or redacted resource.
+    pub name: Option<String>,
+    /// How it ended.
+    pub status: CallStatus,
+    /// From request to answer.
+    pub duration_us: Option<u64>,
+    /// Length of the request's JSON text.
+    pub request_bytes: u64,
+    /// Length of the answer's JSON text.
+    pub response_bytes: Option<u64>,
+    /// Redacted.
+    pub error_text: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Pending {
+    exchange: Option<ExchangeKey>,
+    since: UnixNs,
+    method: String,
+    name: Option<String>,
+    bytes: u64,
+    /// 0 where the request is no call (`ping`, `initialize`, `server/discover`).
+    number: u64,
+}
+
+/// Where an HTTP session goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpPlace {
+    /// The latest flow it used.
+    pub flow: Option<FlowId>,
+    /// Server address by the kernel.
+    pub server: Option<std::net::SocketAddr>,
+    /// Client address by the kernel.
+    pub client: Option<std::net::SocketAddr>,
+    /// Host header as written.
+    pub authority: Option<String>,
+    /// Path without query. NOT redacted.
+    pub path: Option<String>,
+}
+
+/// Messages that one line, body or event held, counted for the statistics.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its number.
+    pub number: SessionNumber,
+    /// How it is carried.
+    pub transport: Transport,
+    /// On what.
+    pub channel: Channel,
+    /// Who opened it.
+    pub client: Option<ProcessKey>,
+    /// Who answers.
+    pub server: Option<ProcessKey>,
+    /// For HTTP and SSE.
+    pub http: HttpPlace,
+    /// Revision spoken.
+    pub revision: Option<String>,
+    /// What the client says it is.
+    pub client_peer: Option<Peer>,
+    /// What the server says it is.
+    pub server_peer: Option<Peer>,
+    /// First message.
+    pub started: UnixNs,
+    /// Latest message.
+    pub last_seen: UnixNs,
+    /// Calls so far.
+    pub calls: u64,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// It is MCP beyond doubt and may be told.
+    pub identified: bool,
+    /// It is over.
+    pub ended: bool,
+    /// An `initialize` was seen.
+    pub initialized: bool,
+    /// It speaks 2026-07-28 or later.
+    pub era: Era,
+    /// Some modern request was answered with a result.
+    modern_answered: bool,
+    /// Different methods that were answered and are MCP's but not MCP's alone.
+    strong_methods: Vec<String>,
+    pending: HashMap<Id, Vec<Pending>>,
+    pending_count: usize,
+    /// Calls that finished and were not told yet.
+    finished: Vec<Call>,
+}
+
+impl Session {
+    /// A conversation that begins now.
+    #[must_use]
+    pub fn new(number: SessionNumber, time: UnixNs, transport: Transport, channel: Channel) -> Self {
+        Self {
+            number,
+            transport,
+            channel,
+            client: None,
+            server: None,
+            http: HttpPlace::default(),
+            revision: None,
+            client_peer: None,
+            server_peer: None,
+            started: time,
+            last_seen: time,
+            calls: 0,
+            evidence: Vec::new(),
+            identified: false,
+            ended: false,
+            initialized: false,
+            era: Era::Unknown,
+            modern_answered: false,
+            strong_methods: Vec::new(),
+            pending: HashMap::new(),
+            pending_count: 0,
+            finished: Vec::new(),
+        }
+    }
+
+    /// Only ever probed for the modern era, and refused: an `initialize` that follows belongs to it.
+    #[must_use]
+    pub const fn is_probe_only(&self) -> bool {
+        !self.initialized && !self.modern_answered && matches!(self.era, Era::Modern)
+    }
+
+    /// Takes a request of the client.
+    pub fn request(&mut self, time: UnixNs, exchange: Option<ExchangeKey>, request: &Request, bytes: usize) {
+        self.last_seen = self.last_seen.max(time);
+        match request.method.as_str() {
+            "initialize" => {
+                self.initialized = true;
+                self.era = Era::Legacy;
+                self.revision.clone_from(&request.revision);
+            }
+            _ if request.era == Era::Modern => {
+                if self.era == Era::Unknown {
+                    self.era = Era::Modern;
+                }
+                if self.era == Era::Modern && request.revision.is_some() {
+                    self.revision.clone_from(&request.revision);
+                }
+            }
+            _ => {}
+        }
+        if request.client.is_some() {
+            self.client_peer.clone_from(&request.client);
+        }
+        let number = if is_call(&request.method) {
+            self.calls += 1;
+            self.calls
+        } else {
+            0
+        };
+        let name = request.name.as_deref().map(redact::text);
+        let pending = Pending {
+            exchange,
+            since: time,
+            method: request.method.clone(),
+            name: name.or_else(|| request.uri.as_deref().map(redact::resource)),
+            bytes: bytes as u64,
+            number,
+        };
+        if self.pending_count >= PENDING_MAX {
+            self.give_up_oldest(time);
+        }
+        self.pending_count += 1;
+        self.pending.entry(request.id.clone()).or_default().push(pending);
+    }
+
+    /// Whether a request with this id waits.
+    #[must_use]
+    pub fn awaits(&self, id: &Id) -> bool {
+        self.pending.contains_key(id)
+    }
+
+    /// Takes an answer of the server. Gives the method it answers, or none when nothing waits for it.
+    pub fn response(
+        &mut self,
+        time: UnixNs,
+        exchange: Option<ExchangeKey>,
+        response: &Response,
+        bytes: usize,
+    ) -> Option<String> {
+        let id = response.id.as_ref()?;
+        let pending = self.take_pending(id, exchange)?;
+        self.last_seen = self.last_seen.max(time);
+        if let Some(handshake) = &response.handshake {
+            self.handshake(&pending.method, handshake);
+        }
+        if response.outcome == Outcome::Ok && self.era == Era::Modern {
+            self.modern_answered = true;
+        }
+        if pending.method == "server/discover" && self.refused(&response.outcome) {
+            self.revision = None;
+        }
+        let (status, error_text) = match &response.outcome {
+            Outcome::Ok => (CallStatus::Ok, None),
+            Outcome::ToolError => (CallStatus::ToolError, None),
+            Outcome::Error { message, .. } => (CallStatus::Error, Some(redact::text(message))),
+        };
+        let method = pending.method.clone();
+        self.finish_call(time, pending, status, Some(bytes as u64), error_text);
+        Some(method)
+    }
+
+    /// The client takes a request back.
+    pub fn cancel(&mut self, time: UnixNs, id: &Id) {
+        if let Some(pending) = self.take_pending(id, None) {
+            self.finish_call(time, pending, CallStatus::Cancelled, None, None);
+        }
+    }
+
+    /// An exchange is over: what it carried and nobody answered failed with it.
+    pub fn exchange_failed(&mut self, time: UnixNs, exchange: ExchangeKey, error_text: &str) {
+        let ids: Vec<Id> = self
+            .pending
+            .iter()
+            .filter(|(_, waiting)| waiting.iter().any(|pending| pending.exchange == Some(exchange)))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ids {
+            if let Some(pending) = self.take_pending(&id, Some(exchange)) {
+                let text = Some(error_text.to_owned());
+                self.finish_call(time, pending, CallStatus::Error, None, text);
+            }
+        }
+    }
+
+    /// Nothing more will come.
+    pub fn end(&mut self, time: UnixNs) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        let mut left: Vec<Pending> = self.pending.drain().flat_map(|(_, waiting)| waiting).collect();
+        left.sort_by_key(|pending| pending.number);
+        self.pending_count = 0;
+        for pending in left {
+            self.finish_call(time, pending, CallStatus::Unanswered, None, None);
+        }
+    }
+
+    /// Adds a piece of evidence once.
+    pub fn witness(&mut self, evidence: Evidence) {
+        if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&evidence) {
+            self.evidence.push(evidence);
+        }
+    }
+
+    /// Counts an answered method that fits MCP but is not MCP's alone. True when two different ones were.
+    pub fn strong(&mut self, method: &str) -> bool {
+        if self.strong_methods.len() < 2 && !self.strong_methods.iter().any(|known| known == method) {
+            self.strong_methods.push(method.to_owned());
+        }
+        self.strong_methods.len() >= 2
+    }
+
+    /// Calls that finished since the last time.
+    pub fn take_finished(&mut self) -> Vec<Call> {
+        std::mem::take(&mut self.finished)
+    }
+
+    fn handshake(&mut self, method: &str, handshake: &Handshake) {
+        if let Some(revision) = &handshake.revision
+            && method == "initialize"
+        {
+            self.revision = Some(revision.clone());
+        }
+        if handshake.server.is_some() {
+            self.server_peer.clone_from(&handshake.server);
+        }
+    }
+
+    const fn refused(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Error { .. }) && !self.initialized && !self.modern_answered
+    }
+
+    fn take_pending(&mut self, id: &Id, exchange: Option<ExchangeKey>) -> Option<Pending> {
+        let waiting = self.pending.get_mut(id)?;
+        let own = waiting.iter().position(|pending| exchange.is_some() && pending.exchange == exchange);
+        let pending = waiting.remove(own.unwrap_or(0));
+        if waiting.is_empty() {
+            self.pending.remove(id);
+        }
+        self.pending_count -= 1;
+        Some(pending)
+    }
+
+    fn give_up_oldest(&mut self, time: UnixNs) {
+        let oldest = self
+            .pending
+            .iter()
+            .filter_map(|(id, waiting)| waiting.first().map(|pending| (pending.since, id)))
+            .min_by_key(|(since, _)| *since)
+            .map(|(_, id)| id.clone());
+        if let Some(pending) = oldest.and_then(|id| self.take_pending(&id, None)) {
+            self.finish_call(time, pending, CallStatus::Unanswered, None, None);
+        }
+    }
+
+    fn finish_call(
+        &mut self,
+        time: UnixNs,
+        pending: Pending,
+        status: CallStatus,
+        response_bytes: Option<u64>,
+        error_text: Option<String>,
+    ) {
+        if pending.number == 0 {
+            return;
+        }
+        let answered = !matches!(status, CallStatus::Unanswered);
+        self.finished.push(Call {
+            number: pending.number,
+            time,
+            method: pending.method,
+            name: pending.name,
+            status,
+            duration_us: answered.then(|| time.saturating_sub(pending.since) / 1000),
+            request_bytes: pending.bytes,
+            response_bytes,
+            error_text,
+        });
+    }
+}
+
+/// Every client request is a call but the ones that only keep the conversation going.
+fn is_call(method: &str) -> bool {
+    !matches!(method, "ping" | "initialize" | "server/discover")
+}
