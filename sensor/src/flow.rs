@@ -3,6 +3,7 @@
 //! A flow has two lanes, one for each direction; a pipe uses only the first. A lane is named by the side
 //! that its bytes come from.
 
+pub mod appraisal;
 pub mod decoder;
 pub mod table;
 pub mod users;

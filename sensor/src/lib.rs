@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod event;
+pub mod flow;
 pub mod mcp;
 pub mod observation;
 pub mod output;

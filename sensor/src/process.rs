@@ -2,4 +2,6 @@
 
 pub mod application;
 pub mod container;
+pub mod listeners;
 pub mod package;
+pub mod table;

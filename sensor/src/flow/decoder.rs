@@ -3,10 +3,13 @@
 //! Nothing is decided by a first byte: a flow is HTTP when a side begins with a request or status line,
 //! otherwise its bytes are read as lines, and whether those are MCP is not this module's business.
 
+mod http;
+
 use super::{FlowId, Lane, Side};
-use crate::event::Channel;
-use crate::protocol::http1::{self, Connection, Guess, HttpEvent};
+use crate::event::{Channel, UnixNs};
+use crate::protocol::http1::{Connection, Guess, HttpEvent};
 use crate::protocol::lines::{Line, LineDecoder};
+use http::HttpFlow;
 
 /// Bytes that may be needed to tell a request line from text: the longest method, a target, a version.
 const UNDECIDED_BYTES_MAX: usize = 2048;
@@ -27,6 +30,17 @@ pub enum Frame {
     },
 }
 
+/// Bytes of one lane, in order.
+#[derive(Clone, Copy)]
+pub struct Chunk<'a> {
+    /// Which lane.
+    pub lane: Lane,
+    /// Bytes before these that never arrived.
+    pub lost: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
 /// Decodes one flow, both directions.
 #[derive(Default)]
 pub struct Decoder {
@@ -40,7 +54,7 @@ enum State {
     Fresh,
     Undecided(Box<[Vec<u8>; 2]>),
     Lines(Box<[LineDecoder; 2]>),
-    Http { connection: Box<Connection>, client: Side },
+    Http(Box<HttpFlow>),
     /// Was judged; bytes that are still under way are dropped.
     Closed,
 }
@@ -65,7 +79,7 @@ impl Decoder {
         match self.state {
             State::Fresh | State::Undecided(_) => Reading::Undecided,
             State::Lines(_) => Reading::Lines,
-            State::Http { .. } => Reading::Http,
+            State::Http(_) => Reading::Http,
             State::Closed => Reading::Closed,
         }
     }
@@ -75,16 +89,35 @@ impl Decoder {
         self.state = State::Closed;
     }
 
-    /// Takes the next bytes of a lane; `lost` bytes before them never arrived.
-    pub fn push(&mut self, channel: Channel, lane: Lane, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
+    /// Takes the next bytes of a lane.
+    pub fn push(&mut self, time: UnixNs, channel: Channel, chunk: Chunk<'_>, out: &mut Vec<Frame>) {
+        let Chunk { lane, lost, bytes } = chunk;
+        if let State::Http(http) = &mut self.state {
+            return http.push(time, lane, lost, bytes, out);
+        }
         if lost > 0 {
-            self.gap(lane, lost, out);
+            self.gap(lane);
         }
         match &mut self.state {
-            State::Closed => {}
-            State::Fresh | State::Undecided(_) => self.decide(channel, lane, bytes, out),
+            State::Closed | State::Http(_) => {}
+            State::Fresh | State::Undecided(_) => self.decide(time, channel, lane, bytes, out),
             State::Lines(lines) => push_lines(lines, lane, bytes, out),
-            State::Http { connection, client } => push_http(connection, *client, lane, bytes, out),
+        }
+    }
+
+    /// Lets go of what waited too long for something that should have come before it.
+    pub fn tick(&mut self, now: UnixNs, flow: FlowId, out: &mut Vec<Frame>) {
+        if let State::Http(http) = &mut self.state {
+            http.tick(now, flow, out);
+        }
+    }
+
+    /// Whether [`Self::tick`] has something to wait for.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        match &self.state {
+            State::Http(http) => http.holds(),
+            _ => false,
         }
     }
 
@@ -99,28 +132,22 @@ impl Decoder {
 
     /// One side will send no more.
     pub fn end(&mut self, lane: Lane, out: &mut Vec<Frame>) {
-        if let State::Http { connection, client } = &mut self.state {
-            let mut events = Vec::new();
-            connection.close(role(*client, lane.from), &mut events);
-            wrap(lane.flow, *client, events, out);
+        if let State::Http(http) = &mut self.state {
+            http.end(lane, out);
         }
     }
 
-    fn gap(&mut self, lane: Lane, lost: u64, out: &mut Vec<Frame>) {
+    fn gap(&mut self, lane: Lane) {
         match &mut self.state {
             State::Closed => self.state = State::Fresh,
             State::Fresh => {}
             State::Undecided(heads) => heads[lane.from.index()].clear(),
             State::Lines(lines) => lines[lane.from.index()].gap(),
-            State::Http { connection, client } => {
-                let mut events = Vec::new();
-                connection.gap(role(*client, lane.from), lost, &mut events);
-                wrap(lane.flow, *client, events, out);
-            }
+            State::Http(_) => {}
         }
     }
 
-    fn decide(&mut self, channel: Channel, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
+    fn decide(&mut self, time: UnixNs, channel: Channel, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
         if matches!(self.state, State::Fresh) {
             self.state = State::Undecided(Box::default());
         }
@@ -132,9 +159,9 @@ impl Decoder {
         // A pipe goes one way: no exchange of requests and responses can be on it.
         let can_be_http = channel != Channel::Pipe;
         let next = if can_be_http && request == Guess::Yes {
-            State::Http { connection: Box::default(), client: lane.from }
+            State::Http(Box::new(HttpFlow::new(lane.from)))
         } else if can_be_http && response == Guess::Yes {
-            State::Http { connection: Box::default(), client: lane.from.other() }
+            State::Http(Box::new(HttpFlow::new(lane.from.other())))
         } else if can_be_http
             && (request == Guess::More || response == Guess::More)
             && head.len() < UNDECIDED_BYTES_MAX
@@ -146,7 +173,8 @@ impl Decoder {
         let State::Undecided(heads) = std::mem::replace(&mut self.state, next) else { return };
         for (side, head) in [Side::A, Side::B].into_iter().zip(*heads) {
             if !head.is_empty() {
-                self.push(channel, Lane { flow: lane.flow, from: side }, 0, &head, out);
+                let lane = Lane { flow: lane.flow, from: side };
+                self.push(time, channel, Chunk { lane, lost: 0, bytes: &head }, out);
             }
         }
     }
@@ -156,20 +184,6 @@ fn push_lines(lines: &mut [LineDecoder; 2], lane: Lane, bytes: &[u8], out: &mut 
     let mut finished = Vec::new();
     lines[lane.from.index()].push(bytes, &mut finished);
     out.extend(finished.into_iter().map(|line| Frame::Line(lane, line)));
-}
-
-fn push_http(connection: &mut Connection, client: Side, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
-    let mut events = Vec::new();
-    connection.push(role(client, lane.from), bytes, &mut events);
-    wrap(lane.flow, client, events, out);
-}
-
-fn wrap(flow: FlowId, client: Side, events: Vec<HttpEvent>, out: &mut Vec<Frame>) {
-    out.extend(events.into_iter().map(|event| Frame::Http { flow, client, event }));
-}
-
-fn role(client: Side, from: Side) -> http1::Side {
-    if client == from { http1::Side::Client } else { http1::Side::Server }
 }
 
 #[cfg(test)]
@@ -182,9 +196,13 @@ mod tests {
         let mut decoder = Decoder::default();
         let mut out = Vec::new();
         for (from, bytes) in pushes {
-            decoder.push(channel, Lane { from: *from, ..LANE }, 0, bytes, &mut out);
+            decoder.push(0, channel, Chunk { lane: Lane { from: *from, ..LANE }, lost: 0, bytes }, &mut out);
         }
         decoder.reading()
+    }
+
+    fn push(decoder: &mut Decoder, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
+        decoder.push(0, Channel::Pipe, Chunk { lane: LANE, lost, bytes }, out);
     }
 
     #[test]
@@ -207,11 +225,11 @@ mod tests {
     fn a_closed_decoder_opens_after_a_loss() {
         let mut decoder = Decoder::default();
         let mut out = Vec::new();
-        decoder.push(Channel::Pipe, LANE, 0, b"banner\n", &mut out);
+        push(&mut decoder, 0, b"banner\n", &mut out);
         decoder.close();
-        decoder.push(Channel::Pipe, LANE, 0, b"under way\n", &mut out);
+        push(&mut decoder, 0, b"under way\n", &mut out);
         assert_eq!(out.len(), 1);
-        decoder.push(Channel::Pipe, LANE, 9000, b"{}\n", &mut out);
+        push(&mut decoder, 9000, b"{}\n", &mut out);
         assert_eq!(out.len(), 2);
     }
 }

@@ -227,11 +227,9 @@ impl FlowTable {
     fn evict(&mut self) {
         let mut ages: Vec<(UnixNs, FlowId)> =
             self.flows.values().map(|flow| (flow.last_used, flow.id)).collect();
-        let share = (self.flows_max / 16).max(1);
-        let (oldest, ..) = ages.select_nth_unstable(share.min(ages.len()) - 1);
-        let mut oldest: Vec<FlowId> = oldest.iter().map(|(_, id)| *id).collect();
-        oldest.push(ages[share.min(ages.len()) - 1].1);
-        for id in oldest {
+        let share = (self.flows_max / 16).clamp(1, ages.len());
+        ages.select_nth_unstable(share - 1);
+        for (_, id) in ages.into_iter().take(share) {
             self.close(id);
             self.evicted += 1;
         }

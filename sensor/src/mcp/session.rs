@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::message::{Era, Handshake, Id, Outcome, Peer, Request, Response};
+use super::signature::Marks;
 use crate::event::{Channel, ProcessKey, UnixNs};
 use crate::flow::FlowId;
 use crate::observation::{CallStatus, Evidence, Transport};
@@ -12,6 +13,11 @@ use crate::redact;
 
 /// Requests of one session that may wait at the same time; the oldest is given up as unanswered.
 const PENDING_MAX: usize = 4096;
+/// Finished calls kept back while a session is not identified, and the most that one event can finish.
+const FINISHED_MAX: usize = PENDING_MAX + 1;
+/// Answers kept that were reported before their requests, and for how long.
+const EARLY_MAX: usize = 64;
+const EARLY_NS: u64 = 5_000_000_000;
 /// Pieces of evidence kept of one session: the first ones tell most.
 const EVIDENCE_MAX: usize = 16;
 
@@ -45,6 +51,19 @@ pub struct Call {
     pub error_text: Option<String>,
 }
 
+/// An answer that was reported before its request.
+#[derive(Clone, Debug)]
+pub struct EarlyAnswer {
+    /// When.
+    pub time: UnixNs,
+    /// The answer.
+    pub response: Response,
+    /// Length of its JSON text.
+    pub bytes: usize,
+    /// What it says of its protocol.
+    pub marks: Marks,
+}
+
 #[derive(Clone, Debug)]
 struct Pending {
     exchange: Option<ExchangeKey>,
@@ -71,7 +90,7 @@ pub struct HttpPlace {
     pub path: Option<String>,
 }
 
-/// Messages that one line, body or event held, counted for the statistics.
+/// An MCP conversation, or what may turn out to be one.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Its number.
@@ -102,6 +121,8 @@ pub struct Session {
     pub evidence: Vec<Evidence>,
     /// It is MCP beyond doubt and may be told.
     pub identified: bool,
+    /// A decisive sign was seen, answered or not.
+    pub decisive: bool,
     /// It is over.
     pub ended: bool,
     /// An `initialize` was seen.
@@ -116,6 +137,7 @@ pub struct Session {
     pending_count: usize,
     /// Calls that finished and were not told yet.
     finished: Vec<Call>,
+    early: Vec<EarlyAnswer>,
 }
 
 impl Session {
@@ -137,6 +159,7 @@ impl Session {
             calls: 0,
             evidence: Vec::new(),
             identified: false,
+            decisive: false,
             ended: false,
             initialized: false,
             era: Era::Unknown,
@@ -145,6 +168,7 @@ impl Session {
             pending: HashMap::new(),
             pending_count: 0,
             finished: Vec::new(),
+            early: Vec::new(),
         }
     }
 
@@ -154,8 +178,15 @@ impl Session {
         !self.initialized && !self.modern_answered && matches!(self.era, Era::Modern)
     }
 
-    /// Takes a request of the client.
-    pub fn request(&mut self, time: UnixNs, exchange: Option<ExchangeKey>, request: &Request, bytes: usize) {
+    /// Takes a request of the client. Gives its answer, if that was reported before it.
+    #[must_use]
+    pub fn request(
+        &mut self,
+        time: UnixNs,
+        exchange: Option<ExchangeKey>,
+        request: &Request,
+        bytes: usize,
+    ) -> Option<EarlyAnswer> {
         self.last_seen = self.last_seen.max(time);
         match request.method.as_str() {
             "initialize" => {
@@ -196,6 +227,18 @@ impl Session {
         }
         self.pending_count += 1;
         self.pending.entry(request.id.clone()).or_default().push(pending);
+        self.early.retain(|early| early.time.saturating_add(EARLY_NS) > time);
+        let early = self.early.iter().position(|early| early.response.id.as_ref() == Some(&request.id))?;
+        Some(self.early.remove(early))
+    }
+
+    /// Keeps an answer for a moment whose request was not reported yet: calls are reported when they
+    /// return, and a writer may be held up inside its call.
+    pub fn keep_early(&mut self, early: EarlyAnswer) {
+        if self.early.len() >= EARLY_MAX {
+            self.early.remove(0);
+        }
+        self.early.push(early);
     }
 
     /// Whether a request with this id waits.
@@ -341,6 +384,10 @@ impl Session {
             return;
         }
         let answered = !matches!(status, CallStatus::Unanswered);
+        // Only a session that is not identified keeps its calls back: it may never be told at all.
+        if self.finished.len() >= FINISHED_MAX {
+            return;
+        }
         self.finished.push(Call {
             number: pending.number,
             time,

@@ -1,0 +1,194 @@
+//! Where an HTTP request goes and whom it comes from: how its session is found again.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Channel, ProcessKey};
+use crate::flow::{FlowId, FlowTable, Side};
+use crate::mcp::message::Era;
+use crate::mcp::session::{HttpPlace, Session, SessionNumber};
+use crate::observation::Transport;
+use crate::protocol::http1::{Headers, RequestHead};
+
+/// Longest request target that a session is found by, in bytes.
+pub(super) const TARGET_BYTES_MAX: usize = 4096;
+/// Keys that lead to sessions; more begin anew.
+const KEYS_MAX: usize = 65_536;
+
+/// Digest of an `Mcp-Session-Id`. Who has the id can speak in the session, so it is not kept itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct SessionIdDigest([u8; 32]);
+
+impl SessionIdDigest {
+    pub(super) fn of(headers: &Headers) -> Option<Self> {
+        headers.get("mcp-session-id").map(|id| Self(Sha256::digest(id).into()))
+    }
+}
+
+/// Who sends the request, as well as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum From {
+    Process(ProcessKey),
+    Address(IpAddr),
+    Flow(FlowId),
+}
+
+/// Where a server is, as the kernel says; a unix socket by the flow alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum To {
+    Address(SocketAddr),
+    Flow(FlowId),
+}
+
+/// Everything about a request that tells which session it belongs to.
+pub(super) struct Place {
+    pub(super) method: String,
+    pub(super) transport: Transport,
+    pub(super) channel: Channel,
+    pub(super) session_id: Option<SessionIdDigest>,
+    /// The headers say 2026-07-28 or later.
+    pub(super) modern: bool,
+    flow: FlowId,
+    from: From,
+    to: To,
+    target: String,
+    authority: Option<String>,
+    client: Option<ProcessKey>,
+    server: Option<ProcessKey>,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+}
+
+impl Place {
+    /// What is known of a request on this flow; none when the flow is gone.
+    pub(super) fn of(flows: &FlowTable, id: FlowId, side: Side, head: &RequestHead) -> Option<Self> {
+        let flow = flows.get(id)?;
+        let client = flow.process(side);
+        let server = flow.process(side.other());
+        let addresses = flow.tuple_of(side).map(|tuple| (tuple.local, tuple.remote));
+        let from = match (client, addresses) {
+            (Some(process), _) => From::Process(process),
+            (None, Some((local, _))) => From::Address(local.ip()),
+            (None, None) => From::Flow(id),
+        };
+        let to = addresses.map_or(To::Flow(id), |(_, remote)| To::Address(remote));
+        Some(Self {
+            method: head.method.clone(),
+            transport: Transport::Http,
+            channel: flow.channel,
+            session_id: SessionIdDigest::of(&head.headers),
+            modern: head.headers.get("mcp-method").is_some(),
+            flow: id,
+            from,
+            to,
+            target: head.target.chars().take(TARGET_BYTES_MAX).collect(),
+            authority: head.headers.text("host").map(|host| host.chars().take(300).collect()),
+            client,
+            server,
+            addresses,
+        })
+    }
+
+    /// Writes into a session where it goes.
+    pub(super) fn describe(&self, session: &mut Session) {
+        session.client = self.client.or(session.client);
+        session.server = self.server.or(session.server);
+        let path = (session.transport != Transport::Sse || session.http.path.is_none())
+            .then(|| path(&self.target).to_owned());
+        session.http = HttpPlace {
+            flow: Some(self.flow),
+            client: self.addresses.map(|(client, _)| client).or(session.http.client),
+            server: self.addresses.map(|(_, server)| server).or(session.http.server),
+            authority: self.authority.clone().or_else(|| session.http.authority.take()),
+            path: path.or_else(|| session.http.path.take()),
+        };
+    }
+}
+
+/// From what a request shows to its session.
+#[derive(Default)]
+pub(super) struct Index {
+    keys: HashMap<Key, SessionNumber>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Id(To, SessionIdDigest),
+    Endpoint(To, String),
+    Client(From, To, String, bool),
+}
+
+impl Index {
+    /// The session that goes on with this request, if there is one.
+    pub(super) fn find<'a>(
+        &self,
+        place: &Place,
+        initializes: bool,
+        modern: bool,
+        get: impl Fn(SessionNumber) -> Option<&'a Session>,
+    ) -> Option<SessionNumber> {
+        let open = |key: Key| {
+            let session = get(*self.keys.get(&key)?)?;
+            (!session.ended).then_some(session)
+        };
+        if let Some(session) = open(Key::Endpoint(place.to, place.target.clone())) {
+            return Some(session.number);
+        }
+        if initializes {
+            // A probe of the modern era that was refused, and its fallback, are one session.
+            return open(client_key(place, true))
+                .filter(|session| session.is_probe_only() && session.era == Era::Modern)
+                .map(|session| session.number);
+        }
+        if let Some(id) = place.session_id {
+            return open(Key::Id(place.to, id)).map(|session| session.number);
+        }
+        if place.method != "POST" {
+            return None;
+        }
+        open(client_key(place, modern)).map(|session| session.number)
+    }
+
+    /// A session began with this request.
+    pub(super) fn learn(&mut self, place: &Place, number: SessionNumber, modern: bool) {
+        self.put(client_key(place, modern), number);
+        if let Some(id) = place.session_id {
+            self.put(Key::Id(place.to, id), number);
+        }
+    }
+
+    /// The server gave the session an id.
+    pub(super) fn learn_id(&mut self, place: &Place, id: SessionIdDigest, number: SessionNumber) {
+        self.put(Key::Id(place.to, id), number);
+    }
+
+    /// An event stream gave out an endpoint: a path, or a whole URL.
+    pub(super) fn learn_endpoint(&mut self, place: &Place, endpoint: &[u8], number: SessionNumber) {
+        let endpoint = String::from_utf8_lossy(endpoint);
+        let target = match endpoint.split_once("://") {
+            Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+            None => endpoint.trim(),
+        };
+        self.put(Key::Endpoint(place.to, target.to_owned()), number);
+    }
+
+    /// Forgets a session.
+    pub(super) fn forget(&mut self, number: SessionNumber) {
+        self.keys.retain(|_, known| *known != number);
+    }
+
+    fn put(&mut self, key: Key, number: SessionNumber) {
+        if self.keys.len() < KEYS_MAX || self.keys.contains_key(&key) {
+            self.keys.insert(key, number);
+        }
+    }
+}
+
+fn client_key(place: &Place, modern: bool) -> Key {
+    Key::Client(place.from, place.to, path(&place.target).to_owned(), modern)
+}
+
+fn path(target: &str) -> &str {
+    target.split(['?', '#']).next().unwrap_or_default()
+}

@@ -1,0 +1,332 @@
+//! Sessions over lines: which lane carries a client's requests, and which one its answers.
+//!
+//! A claim of MCP takes a sign at the start of a line and an answer to its id on a lane that goes the
+//! other way between the same processes. Logs, files and one-way pipes that quote MCP have no such answer.
+//! Answers may arrive here before their requests, because calls are reported when they return: those are
+//! kept for a moment.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::message::{Kind, Message, Notification, Request, Response};
+use super::session::SessionNumber;
+use super::table::{Answer, SessionTable, witness};
+use crate::event::UnixNs;
+use crate::flow::{FlowId, FlowTable, Lane};
+use crate::observation::{Evidence, Quality, Source, Transport};
+
+/// Answers that wait for their request.
+const EARLY_MAX: usize = 256;
+/// How long they wait: longer than any call takes to return after its bytes were read.
+const EARLY_NS: u64 = 5_000_000_000;
+/// How long after the client's end of stream a server may still answer.
+const CLOSING_NS: u64 = 3_000_000_000;
+/// Sessions that have a request and no answer yet; the oldest makes way.
+const UNPAIRED_MAX: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    FromClient,
+    FromServer,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Unpaired {
+    session: SessionNumber,
+    requests: Lane,
+}
+
+struct Early {
+    time: UnixNs,
+    lane: Lane,
+    message: Message,
+}
+
+/// Which lanes belong to which session.
+#[derive(Default)]
+pub struct Stdio {
+    lanes: HashMap<Lane, (SessionNumber, Role)>,
+    unpaired: Vec<Unpaired>,
+    early: VecDeque<Early>,
+    /// Sessions whose client will send no more, and until when answers may still come.
+    closing: Vec<(UnixNs, SessionNumber)>,
+}
+
+impl Stdio {
+    /// Takes one message that a lane carried.
+    pub fn message(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        message: Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        match (self.bound(lane, sessions), &message.kind) {
+            (Some((number, Role::FromClient)), _) => {
+                self.from_client(time, lane, number, &message, flows, sessions);
+            }
+            (Some((number, Role::FromServer)), _) => from_server(time, number, &message, sessions),
+            (None, Kind::Response(_)) => self.answer(time, lane, message, flows, sessions),
+            (None, Kind::Request(request)) if may_begin(request, &message) => {
+                self.begin(time, lane, &message, flows, sessions);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Tries again to find the requests of early answers, and forgets those that nobody asked for.
+    pub fn tick(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
+        self.unpaired.retain(|unpaired| {
+            sessions.get(unpaired.session).is_some_and(|session| !session.ended)
+        });
+        for early in std::mem::take(&mut self.early) {
+            if early.time.saturating_add(EARLY_NS) > now {
+                self.message(early.time, early.lane, early.message, flows, sessions);
+            }
+        }
+        let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
+        self.closing = closing;
+        let over: Vec<(UnixNs, SessionNumber)> = over;
+        for (until, number) in over {
+            self.over(until, number, sessions);
+        }
+    }
+
+    /// One lane is over. So is the session once its server says no more; after its client's last word
+    /// answers may still come.
+    pub fn lane_ended(&mut self, time: UnixNs, lane: Lane, sessions: &mut SessionTable) {
+        match self.lanes.get(&lane) {
+            Some(&(number, Role::FromServer)) => self.over(time, number, sessions),
+            Some(&(number, Role::FromClient)) if self.closing.len() < UNPAIRED_MAX => {
+                if !self.closing.iter().any(|(_, closing)| *closing == number) {
+                    self.closing.push((time.saturating_add(CLOSING_NS), number));
+                }
+            }
+            Some(&(number, Role::FromClient)) => self.over(time, number, sessions),
+            None => {}
+        }
+    }
+
+    /// A flow is gone.
+    pub fn flow_ended(&mut self, time: UnixNs, flow: FlowId, sessions: &mut SessionTable) {
+        use crate::flow::Side;
+        for from in [Side::A, Side::B] {
+            self.lane_ended(time, Lane { flow, from }, sessions);
+        }
+    }
+
+    /// Forgets a session's lanes.
+    pub fn forget(&mut self, number: SessionNumber) {
+        self.lanes.retain(|_, (session, _)| *session != number);
+        self.unpaired.retain(|unpaired| unpaired.session != number);
+    }
+
+    /// Whether a flow carries a session or the beginning of one.
+    #[must_use]
+    pub fn uses(&self, flow: FlowId) -> bool {
+        use crate::flow::Side;
+        [Side::A, Side::B].into_iter().any(|from| self.lanes.contains_key(&Lane { flow, from }))
+    }
+
+    fn over(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
+        match sessions.get(number) {
+            Some(session) if session.identified => sessions.end(time, number),
+            _ => {
+                self.forget(number);
+                sessions.forget(number);
+            }
+        }
+    }
+
+    fn bound(&mut self, lane: Lane, sessions: &SessionTable) -> Option<(SessionNumber, Role)> {
+        let (number, role) = *self.lanes.get(&lane)?;
+        if sessions.get(number).is_some_and(|session| !session.ended) {
+            return Some((number, role));
+        }
+        self.forget(number);
+        None
+    }
+
+    fn begin(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        message: &Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let Some(flow) = flows.get(lane.flow) else { return };
+        let session = sessions.open(time, Transport::Stdio, flow.channel);
+        let number = session.number;
+        session.client = flow.lane(lane.from).writers.last();
+        if self.unpaired.len() >= UNPAIRED_MAX {
+            let oldest = self.unpaired.remove(0);
+            self.forget(oldest.session);
+            sessions.forget(oldest.session);
+        }
+        self.unpaired.push(Unpaired { session: number, requests: lane });
+        self.lanes.insert(lane, (number, Role::FromClient));
+        self.from_client(time, lane, number, message, flows, sessions);
+        self.tick(time, flows, sessions);
+    }
+
+    fn from_client(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        number: SessionNumber,
+        message: &Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let begins_anew = matches!(&message.kind, Kind::Request(request)
+            if request.method == "initialize"
+                && sessions.get(number).is_some_and(|session| session.initialized));
+        if begins_anew {
+            return self.begin_anew(time, lane, number, message, flows, sessions);
+        }
+        sessions.count_message();
+        let writer = flows.get(lane.flow).and_then(|flow| flow.lane(lane.from).writers.last());
+        let Some(session) = sessions.change(number) else { return };
+        session.client = writer.or(session.client);
+        witness(session, message.marks);
+        session.decisive |= message.marks.is_decisive();
+        session.last_seen = session.last_seen.max(time);
+        match &message.kind {
+            Kind::Request(request) => sessions.request(time, number, None, request, message.bytes),
+            Kind::Notification(Notification { cancels: Some(id), .. }) => session.cancel(time, id),
+            // The rest, and answers to what the server asked, change nothing that is kept.
+            Kind::Notification(_) | Kind::Response(_) => {}
+        }
+    }
+
+    /// A second `initialize` on the same lanes is a session of its own.
+    fn begin_anew(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        old: SessionNumber,
+        message: &Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let answers = self
+            .lanes
+            .iter()
+            .find(|(_, bound)| **bound == (old, Role::FromServer))
+            .map(|(lane, _)| *lane);
+        self.over(time, old, sessions);
+        self.forget(old);
+        self.begin(time, lane, message, flows, sessions);
+        if let (Some(answers), Some(&(new, _))) = (answers, self.lanes.get(&lane)) {
+            self.pair(new, lane, answers, Quality::Exact, flows, sessions);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        message: Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let Kind::Response(Response { id: Some(id), .. }) = &message.kind else { return };
+        let found = self
+            .unpaired
+            .iter()
+            .filter(|unpaired| sessions.get(unpaired.session).is_some_and(|session| session.awaits(id)))
+            .filter_map(|unpaired| {
+                let quality = reversed(flows, unpaired.requests, lane)?;
+                Some((quality != Quality::Exact, *unpaired, quality))
+            })
+            .min_by_key(|(unsure, ..)| *unsure);
+        if let Some((_, unpaired, quality)) = found {
+            self.pair(unpaired.session, unpaired.requests, lane, quality, flows, sessions);
+            from_server(time, unpaired.session, &message, sessions);
+        } else {
+            if self.early.len() >= EARLY_MAX {
+                self.early.pop_front();
+            }
+            self.early.push_back(Early { time, lane, message });
+        }
+    }
+
+    fn pair(
+        &mut self,
+        number: SessionNumber,
+        requests: Lane,
+        answers: Lane,
+        quality: Quality,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        self.unpaired.retain(|unpaired| unpaired.session != number);
+        self.lanes.insert(answers, (number, Role::FromServer));
+        sessions.claim_flow(requests.flow);
+        sessions.claim_flow(answers.flow);
+        let server = flows
+            .get(answers.flow)
+            .and_then(|flow| flow.lane(answers.from).writers.last())
+            .or_else(|| flows.get(requests.flow)?.lane(requests.from).readers.last());
+        let client = flows
+            .get(requests.flow)
+            .and_then(|flow| flow.lane(requests.from).writers.last())
+            .or_else(|| flows.get(answers.flow)?.lane(answers.from).readers.last());
+        if let Some(session) = sessions.change(number) {
+            session.server = server.or(session.server);
+            session.client = client.or(session.client);
+            let fact = "answered on the flow that goes the other way".to_owned();
+            session.witness(Evidence { source: Source::Kernel, fact, quality });
+        }
+    }
+}
+
+/// A first request that is worth waiting for its answer. What a server asks of a client begins nothing:
+/// its lane carries answers.
+fn may_begin(request: &Request, message: &Message) -> bool {
+    let of_server = matches!(
+        request.method.as_str(),
+        "sampling/createMessage" | "elicitation/create" | "roots/list"
+    );
+    let marks = message.marks;
+    !of_server && !marks.is_against() && (marks.is_decisive() || marks.strong_count() > 0)
+}
+
+/// Whether `answers` goes the other way between the same processes as `requests`, and how sure that is.
+fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<Quality> {
+    if requests == answers {
+        return None;
+    }
+    if requests.back() == answers && flows.get(requests.flow)?.channel != crate::event::Channel::Pipe {
+        return Some(Quality::Exact);
+    }
+    let there = flows.get(requests.flow)?.lane(requests.from);
+    let back = flows.get(answers.flow)?.lane(answers.from);
+    let far = agree(&there.readers, &back.writers)?;
+    let near = agree(&there.writers, &back.readers)?;
+    match (far, near) {
+        // Who read the request gave the answer; the client need not have read it yet.
+        (true, _) => Some(Quality::Exact),
+        (false, true) => Some(Quality::Likely),
+        (false, false) => None,
+    }
+}
+
+/// Some(true): the same process. Some(false): one of them is not known. None: different ones.
+fn agree(one: &crate::flow::users::Users, other: &crate::flow::users::Users) -> Option<bool> {
+    if one.is_empty() || other.is_empty() {
+        return Some(false);
+    }
+    one.meets(other).then_some(true)
+}
+
+fn from_server(time: UnixNs, number: SessionNumber, message: &Message, sessions: &mut SessionTable) {
+    sessions.count_message();
+    if let Kind::Response(response) = &message.kind {
+        let answer = Answer { response, bytes: message.bytes, marks: message.marks };
+        sessions.response(time, number, None, answer);
+    } else if let Some(session) = sessions.change(number) {
+        session.last_seen = session.last_seen.max(time);
+    }
+}

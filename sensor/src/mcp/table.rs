@@ -1,0 +1,245 @@
+//! All sessions of the host, and what changed about them since it was last told.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::message::{Request, Response};
+use super::session::{EarlyAnswer, ExchangeKey, Session, SessionNumber};
+use super::signature::{Mark, Marks, Sign};
+use super::tools::Tool;
+use crate::event::{Channel, ProcessKey, UnixNs};
+use crate::flow::FlowId;
+use crate::observation::{Evidence, Quality, Source, Transport};
+
+/// Tool lists that wait to be told; more are dropped and come again with the next `tools/list`.
+const TOOL_LISTS_MAX: usize = 256;
+
+/// An answer as it came.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    /// The answer.
+    pub response: &'a Response,
+    /// Length of its JSON text.
+    pub bytes: usize,
+    /// What it and its carrier say of the protocol.
+    pub marks: Marks,
+}
+
+/// The sessions, bounded. When full, the one that was silent longest ends.
+#[derive(Debug)]
+pub struct SessionTable {
+    sessions: HashMap<SessionNumber, Session>,
+    next: u64,
+    sessions_max: usize,
+    changed: BTreeSet<SessionNumber>,
+    mcp_flows: Vec<FlowId>,
+    tool_lists: Vec<(SessionNumber, Vec<Tool>)>,
+    evicted: u64,
+    messages: u64,
+}
+
+impl SessionTable {
+    /// A table of at most `sessions_max` sessions.
+    #[must_use]
+    pub fn new(sessions_max: usize) -> Self {
+        Self {
+            sessions: HashMap::new(),
+            next: 1,
+            sessions_max,
+            changed: BTreeSet::new(),
+            mcp_flows: Vec::new(),
+            tool_lists: Vec::new(),
+            evicted: 0,
+            messages: 0,
+        }
+    }
+
+    /// Begins a session.
+    pub fn open(&mut self, time: UnixNs, transport: Transport, channel: Channel) -> &mut Session {
+        if self.sessions.len() >= self.sessions_max {
+            self.evict(time);
+        }
+        let number = SessionNumber(self.next);
+        self.next += 1;
+        self.sessions.entry(number).or_insert_with(|| Session::new(number, time, transport, channel))
+    }
+
+    /// The session, until it is forgotten.
+    #[must_use]
+    pub fn get(&self, number: SessionNumber) -> Option<&Session> {
+        self.sessions.get(&number)
+    }
+
+    /// The session, to be changed; it will be told again.
+    pub fn change(&mut self, number: SessionNumber) -> Option<&mut Session> {
+        let session = self.sessions.get_mut(&number)?;
+        self.changed.insert(number);
+        Some(session)
+    }
+
+    /// All sessions.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    /// Ends a session.
+    pub fn end(&mut self, time: UnixNs, number: SessionNumber) {
+        if let Some(session) = self.change(number) {
+            session.end(time);
+        }
+    }
+
+    /// Ends every session that one of these is a side of.
+    pub fn end_process(&mut self, time: UnixNs, process: ProcessKey) {
+        let own: Vec<SessionNumber> = self
+            .sessions
+            .values()
+            .filter(|session| session.client == Some(process) || session.server == Some(process))
+            .map(|session| session.number)
+            .collect();
+        for number in own {
+            self.end(time, number);
+        }
+    }
+
+    /// Takes a request of a session's client.
+    pub fn request(
+        &mut self,
+        time: UnixNs,
+        number: SessionNumber,
+        exchange: Option<ExchangeKey>,
+        request: &Request,
+        bytes: usize,
+    ) {
+        let Some(session) = self.change(number) else { return };
+        if let Some(early) = session.request(time, exchange, request, bytes) {
+            let EarlyAnswer { response, bytes, marks, .. } = early;
+            self.response(time, number, exchange, Answer { response: &response, bytes, marks });
+        }
+    }
+
+    /// Takes an answer of a session's server.
+    pub fn response(
+        &mut self,
+        time: UnixNs,
+        number: SessionNumber,
+        exchange: Option<ExchangeKey>,
+        answer: Answer<'_>,
+    ) {
+        let Answer { response, bytes, marks } = answer;
+        let Some(session) = self.change(number) else { return };
+        let Some(method) = session.response(time, exchange, response, bytes) else {
+            session.keep_early(EarlyAnswer { time, response: response.clone(), bytes, marks });
+            return;
+        };
+        self.answered(number, &method, marks);
+        if let Some(tools) = &response.tools
+            && self.tool_lists.len() < TOOL_LISTS_MAX
+        {
+            self.tool_lists.push((number, tools.clone()));
+        }
+    }
+
+    /// Takes what an answered request proves.
+    pub fn answered(&mut self, number: SessionNumber, method: &str, marks: Marks) {
+        let Some(session) = self.change(number) else { return };
+        witness(session, marks);
+        let decisive = session.decisive || marks.is_decisive();
+        session.decisive = decisive;
+        let strong = !decisive && marks.strong_count() > 0 && session.strong(method);
+        session.identified |= decisive || strong;
+    }
+
+    /// A flow carries an identified session: the kernel is to copy all of it.
+    pub fn claim_flow(&mut self, flow: FlowId) {
+        self.mcp_flows.push(flow);
+    }
+
+    /// Counts messages of sessions.
+    pub fn count_message(&mut self) {
+        self.messages += 1;
+    }
+
+    /// Messages so far.
+    #[must_use]
+    pub const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Sessions that changed since the last call.
+    pub fn take_changed(&mut self) -> BTreeSet<SessionNumber> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Flows claimed since the last call.
+    pub fn take_mcp_flows(&mut self) -> Vec<FlowId> {
+        std::mem::take(&mut self.mcp_flows)
+    }
+
+    /// Tool lists since the last call.
+    pub fn take_tool_lists(&mut self) -> Vec<(SessionNumber, Vec<Tool>)> {
+        std::mem::take(&mut self.tool_lists)
+    }
+
+    /// Sessions that had to make way since the last call.
+    pub fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// Forgets a session that has ended and was told, or that never became one.
+    pub fn forget(&mut self, number: SessionNumber) {
+        self.sessions.remove(&number);
+        self.changed.remove(&number);
+    }
+
+    fn evict(&mut self, time: UnixNs) {
+        let oldest = self
+            .sessions
+            .values()
+            .filter(|session| !session.ended)
+            .min_by_key(|session| (session.identified, session.last_seen))
+            .map(|session| session.number);
+        if let Some(number) = oldest {
+            self.evicted += 1;
+            match self.get(number) {
+                Some(session) if session.identified => self.end(time, number),
+                _ => self.forget(number),
+            }
+        }
+    }
+}
+
+/// Writes down what the marks of a message mean, in words.
+pub(super) fn witness(session: &mut Session, marks: Marks) {
+    for mark in marks.iter() {
+        if let Some((fact, quality)) = words(mark) {
+            let fact = fact.to_owned();
+            session.witness(Evidence { source: Source::Wire, fact, quality });
+        }
+    }
+}
+
+const fn words(mark: Mark) -> Option<(&'static str, Quality)> {
+    let (sign, quality) = match mark {
+        Mark::Decisive(sign) => (sign, Quality::Exact),
+        Mark::Strong(sign) => (sign, Quality::Likely),
+        Mark::Against(_) | Mark::Weak => return None,
+    };
+    let fact = match sign {
+        Sign::Initialize => "initialize request with revision, capabilities and client name",
+        Sign::Initialized => "initialize result with revision, capabilities and server name",
+        Sign::Notification => "a notification that only MCP has",
+        Sign::Discover => "server/discover or subscriptions/listen with MCP _meta",
+        Sign::Meta => "the MCP revision in _meta",
+        Sign::Supported => "a list of supported MCP revisions",
+        Sign::Header => "an HTTP header that only MCP has",
+        Sign::Endpoint => "the endpoint event of HTTP+SSE",
+        Sign::ToolList => "a list of tools with input schemas",
+        Sign::ToolCall => "tools/call with a tool name",
+        Sign::Content => "content blocks of a tool result",
+        Sign::Method => "a method of MCP that others have too",
+        Sign::Accept => "a POST of JSON that takes JSON and events",
+        Sign::Path => "a path that MCP servers like to have",
+        Sign::Authorization => "an authorization challenge that names protected-resource metadata",
+    };
+    Some((fact, quality))
+}
