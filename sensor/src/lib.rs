@@ -3,9 +3,13 @@
 pub mod config;
 pub mod event;
 pub mod flow;
+pub mod host;
 pub mod mcp;
 pub mod observation;
 pub mod output;
+pub mod pipeline;
 pub mod process;
 pub mod protocol;
 pub mod redact;
+pub mod replay;
+mod statement;

@@ -90,6 +90,19 @@ pub struct HttpPlace {
     pub path: Option<String>,
 }
 
+/// The part of a session that changes seldom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    client: Option<ProcessKey>,
+    server: Option<ProcessKey>,
+    server_address: Option<std::net::SocketAddr>,
+    authority: Option<String>,
+    path: Option<String>,
+    revision: Option<String>,
+    peers: [Option<Peer>; 2],
+    ended: bool,
+}
+
 /// An MCP conversation, or what may turn out to be one.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -327,6 +340,21 @@ impl Session {
             self.strong_methods.push(method.to_owned());
         }
         self.strong_methods.len() >= 2
+    }
+
+    /// What people look for in a session: when this changes it is stated at once.
+    #[must_use]
+    pub fn outline(&self) -> Outline {
+        Outline {
+            client: self.client,
+            server: self.server,
+            server_address: self.http.server,
+            authority: self.http.authority.clone(),
+            path: self.http.path.clone(),
+            revision: self.revision.clone(),
+            peers: [self.client_peer.clone(), self.server_peer.clone()],
+            ended: self.ended,
+        }
     }
 
     /// Calls that finished since the last time.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::message::{Request, Response};
-use super::session::{EarlyAnswer, ExchangeKey, Session, SessionNumber};
+use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber};
 use super::signature::{Mark, Marks, Sign};
 use super::tools::Tool;
 use crate::event::{Channel, ProcessKey, UnixNs};
@@ -173,6 +173,11 @@ impl SessionTable {
     /// Flows claimed since the last call.
     pub fn take_mcp_flows(&mut self) -> Vec<FlowId> {
         std::mem::take(&mut self.mcp_flows)
+    }
+
+    /// A session's calls that finished since the last call.
+    pub fn take_finished(&mut self, number: SessionNumber) -> Vec<Call> {
+        self.sessions.get_mut(&number).map(Session::take_finished).unwrap_or_default()
     }
 
     /// Tool lists since the last call.

@@ -37,6 +37,12 @@ impl Listeners {
         }
     }
 
+    /// A process runs a new image: what it inherited is not its own any more. A server that is handed its
+    /// socket over an exec (socket activation) is found again when it accepts.
+    pub fn exec(&mut self, process: ProcessKey) {
+        self.exit(process);
+    }
+
     /// A process made another, which has its descriptors.
     pub fn fork(&mut self, parent: ProcessKey, child: ProcessKey) {
         for owners in self.sockets.values_mut() {

@@ -1,0 +1,56 @@
+//! What is asked of the host beside events: names of users, files of packages, digests of executables.
+//!
+//! The only stage between the ring buffer and the output that does I/O, behind one trait, so that a replay
+//! runs the same code with a host that knows nothing.
+
+mod digest;
+mod live;
+mod path;
+
+pub use live::LiveHost;
+
+use std::net::IpAddr;
+
+use crate::event::Exec;
+use crate::process::container::Container;
+
+/// The host that the events come from.
+pub trait Host {
+    /// Login name of a user.
+    fn user(&mut self, uid: u32) -> Option<String>;
+    /// The container that a process runs in, asked while it lives.
+    fn container(&mut self, pid: u32) -> Option<Container>;
+    /// Text of a file as the process sees it: bounded, local file systems only.
+    fn read_text(&mut self, image: &Exec, path: &str) -> Option<String>;
+    /// SHA-256 of what a process runs, in hex. Computed aside: none until it is ready.
+    fn digest(&mut self, image: &Exec) -> Option<String>;
+    /// Whether digests became ready since the last call.
+    fn digests_ready(&mut self) -> bool;
+    /// Addresses of the host's own interfaces.
+    fn addresses(&mut self) -> Vec<IpAddr>;
+}
+
+/// The host of a recording: unknown.
+#[derive(Debug, Default)]
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn user(&mut self, _uid: u32) -> Option<String> {
+        None
+    }
+    fn container(&mut self, _pid: u32) -> Option<Container> {
+        None
+    }
+    fn read_text(&mut self, _image: &Exec, _path: &str) -> Option<String> {
+        None
+    }
+    fn digest(&mut self, _image: &Exec) -> Option<String> {
+        None
+    }
+    fn digests_ready(&mut self) -> bool {
+        false
+    }
+    fn addresses(&mut self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+}

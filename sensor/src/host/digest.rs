@@ -1,0 +1,117 @@
+//! Digests of executables and scripts, computed on a thread of their own: a browser-sized binary takes a
+//! second to read, and events do not wait.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+
+use super::path::Mounts;
+use crate::event::{EndKey, Exec};
+
+/// Files waiting for their turn; more are asked for again later.
+const QUEUE_MAX: usize = 64;
+/// Largest file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Digests kept.
+const KNOWN_MAX: usize = 4096;
+/// Programs that run a script: what they are says nothing about the server.
+const INTERPRETERS: [&str; 12] = [
+    "bash", "bun", "dash", "deno", "java", "node", "nodejs", "perl", "php", "python", "ruby", "sh",
+];
+
+/// What a process runs: the executable, or the script that its interpreter was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Subject {
+    executable: Option<EndKey>,
+    /// Set for a script.
+    script: Option<String>,
+    path: String,
+}
+
+/// Digests that are known or on their way.
+pub(super) struct Digests {
+    known: HashMap<Subject, Option<String>>,
+    queue: SyncSender<Subject>,
+    done: Receiver<(Subject, Option<String>)>,
+    ready: bool,
+}
+
+impl Digests {
+    pub(super) fn start() -> std::io::Result<Self> {
+        let (queue, subjects) = sync_channel::<Subject>(QUEUE_MAX);
+        let (results, done) = sync_channel(QUEUE_MAX);
+        thread::Builder::new().name("digest".into()).spawn(move || {
+            for subject in subjects {
+                let digest = sha256(&subject.path);
+                if results.send((subject, digest)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { known: HashMap::new(), queue, done, ready: false })
+    }
+
+    pub(super) fn get(&mut self, image: &Exec) -> Option<String> {
+        let subject = subject(image)?;
+        self.collect();
+        if let Some(digest) = self.known.get(&subject) {
+            return digest.clone();
+        }
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+        }
+        if self.queue.try_send(subject.clone()).is_ok() {
+            self.known.insert(subject, None);
+        }
+        None
+    }
+
+    pub(super) fn take_ready(&mut self) -> bool {
+        self.collect();
+        std::mem::take(&mut self.ready)
+    }
+
+    fn collect(&mut self) {
+        while let Ok((subject, digest)) = self.done.try_recv() {
+            self.ready |= digest.is_some();
+            self.known.insert(subject, digest);
+        }
+    }
+}
+
+fn subject(image: &Exec) -> Option<Subject> {
+    let exe = image.exe.as_deref()?;
+    let name = exe.rsplit('/').next().unwrap_or_default();
+    let interpreter = INTERPRETERS.iter().any(|known| {
+        name.strip_prefix(known).is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+    });
+    if !interpreter {
+        let path = format!("/proc/{}/exe", image.process.pid);
+        return Some(Subject { executable: image.exe_inode, script: None, path });
+    }
+    let script = image.argv.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
+    let path = Mounts::of(image.process.pid)?.local(script, image.cwd.as_deref())?;
+    let script = Some(format!("{}:{script}", image.cwd.as_deref().unwrap_or_default()));
+    Some(Subject { executable: image.exe_inode, script, path })
+}
+
+fn sha256(path: &str) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => break,
+            count => hash.update(buffer.get(..count)?),
+        }
+    }
+    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

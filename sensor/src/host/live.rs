@@ -1,0 +1,117 @@
+//! The running host.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::Host;
+use super::digest::Digests;
+use super::path::Mounts;
+use crate::event::Exec;
+use crate::process::container::{self, Container};
+
+/// Longest file that is read for a package's name and version, in bytes.
+const TEXT_BYTES_MAX: u64 = 256 * 1024;
+/// How long the list of users and of addresses is believed.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// The host that this program runs on.
+pub struct LiveHost {
+    users: HashMap<u32, String>,
+    users_read: Option<Instant>,
+    addresses: Vec<IpAddr>,
+    addresses_read: Option<Instant>,
+    digests: Digests,
+}
+
+impl LiveHost {
+    /// Starts the thread that computes digests.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start() -> std::io::Result<Self> {
+        Ok(Self {
+            users: HashMap::new(),
+            users_read: None,
+            addresses: Vec::new(),
+            addresses_read: None,
+            digests: Digests::start()?,
+        })
+    }
+}
+
+impl Host for LiveHost {
+    fn user(&mut self, uid: u32) -> Option<String> {
+        if !self.users.contains_key(&uid) && is_old(self.users_read) {
+            self.users_read = Some(Instant::now());
+            self.users = users(&fs::read_to_string("/etc/passwd").unwrap_or_default());
+        }
+        self.users.get(&uid).cloned()
+    }
+
+    fn container(&mut self, pid: u32) -> Option<Container> {
+        container::container(&read_bounded(&format!("/proc/{pid}/cgroup"), 16 * 1024)?)
+    }
+
+    fn read_text(&mut self, image: &Exec, path: &str) -> Option<String> {
+        let path = Mounts::of(image.process.pid)?.local(path, image.cwd.as_deref())?;
+        read_bounded(&path, TEXT_BYTES_MAX)
+    }
+
+    fn digest(&mut self, image: &Exec) -> Option<String> {
+        self.digests.get(image)
+    }
+
+    fn digests_ready(&mut self) -> bool {
+        self.digests.take_ready()
+    }
+
+    fn addresses(&mut self) -> Vec<IpAddr> {
+        if is_old(self.addresses_read) {
+            self.addresses_read = Some(Instant::now());
+            let interfaces = pnet_datalink::interfaces().into_iter();
+            self.addresses =
+                interfaces.flat_map(|interface| interface.ips).map(|net| net.ip()).take(64).collect();
+        }
+        self.addresses.clone()
+    }
+}
+
+fn is_old(read: Option<Instant>) -> bool {
+    read.is_none_or(|read| read.elapsed() > REFRESH)
+}
+
+/// passwd(5): name, password, uid, and what does not matter here.
+fn users(passwd: &str) -> HashMap<u32, String> {
+    let line = |line: &str| {
+        let mut fields = line.split(':');
+        let name = fields.next()?.to_owned();
+        Some((fields.nth(1)?.parse().ok()?, name))
+    };
+    passwd.lines().filter_map(line).collect()
+}
+
+/// A regular file's text, cut at `bytes_max`; invalid UTF-8 replaced.
+pub(super) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
+    let file = File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_by_id() {
+        let users = users("root:x:0:0:root:/root:/bin/sh\nbroken\nmara:x:1000:1000::/home/mara:/bin/sh\n");
+        assert_eq!(users.get(&1000).map(String::as_str), Some("mara"));
+        assert_eq!(users.len(), 2);
+    }
+}

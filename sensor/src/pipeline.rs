@@ -1,0 +1,380 @@
+//! The pass from events to observations, as one value that takes events and time.
+//!
+//! It owns every table, does no I/O but what [`crate::host::Host`] allows, and gives back what is to be
+//! stated and what the kernel is to be told. Live events, the snapshot and recordings go through it alike.
+
+mod telling;
+
+use std::collections::{BTreeMap, HashMap};
+
+use gnomon_policy::{Fronts, Policy};
+
+use crate::event::{
+    Body, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState, Transfer, UnixNs,
+};
+use crate::flow::appraisal::Appraisal;
+use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
+use crate::flow::{FlowId, FlowTable, Lane, Side};
+use crate::host::Host;
+use crate::mcp::http::Http;
+use crate::mcp::message::{Kind, Parsed, parse};
+use crate::mcp::stdio::Stdio;
+use crate::mcp::table::SessionTable;
+use crate::observation::{HostName, Observation};
+use crate::process::listeners::Listeners;
+use crate::process::table::ProcessTable;
+use crate::protocol::lines::Line;
+use telling::Told;
+
+/// Bounds of the tables. What has to make way is counted under `table_full`.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Byte channels followed at the same time.
+    pub flows_max: usize,
+    /// Processes known at the same time.
+    pub processes_max: usize,
+    /// Sessions open at the same time.
+    pub sessions_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { flows_max: 32_768, processes_max: 65_536, sessions_max: 16_384 }
+    }
+}
+
+/// What comes of events.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// What is to be stated.
+    pub observations: Vec<Observation>,
+    /// What the kernel is to be told.
+    pub judgements: Vec<(EndKey, FlowVerdict)>,
+    /// Ends that are gone: the kernel may forget them.
+    pub closed: Vec<EndKey>,
+}
+
+/// Counters of the pass, since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// MCP messages understood.
+    pub messages: u64,
+    /// Payload bytes looked at.
+    pub bytes: u64,
+    /// What was lost, by reason.
+    pub lost: BTreeMap<LossReason, u64>,
+}
+
+#[derive(Default)]
+struct Reader {
+    decoder: Decoder,
+    appraisal: Appraisal,
+}
+
+/// The pass.
+pub struct Pipeline {
+    host_name: HostName,
+    salt: Vec<u8>,
+    policy: Policy,
+    fronts: Fronts,
+    host: Box<dyn Host + Send>,
+    processes: ProcessTable,
+    listeners: Listeners,
+    flows: FlowTable,
+    readers: HashMap<FlowId, Reader>,
+    /// Flows with bytes that wait for what should have come before them.
+    waiting: Vec<FlowId>,
+    sessions: SessionTable,
+    stdio: Stdio,
+    http: Http,
+    told: Told,
+    counters: Counters,
+}
+
+impl Pipeline {
+    /// An empty pass. `salt` makes session ids unique over hosts and runs: the boot id, say.
+    #[must_use]
+    pub fn new(
+        host_name: HostName,
+        salt: &[u8],
+        policy: Policy,
+        host: Box<dyn Host + Send>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            host_name,
+            salt: salt.to_vec(),
+            policy,
+            fronts: Fronts::new(),
+            host,
+            processes: ProcessTable::new(limits.processes_max),
+            listeners: Listeners::default(),
+            flows: FlowTable::new(limits.flows_max),
+            readers: HashMap::new(),
+            waiting: Vec::new(),
+            sessions: SessionTable::new(limits.sessions_max),
+            stdio: Stdio::default(),
+            http: Http::default(),
+            told: Told::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes one event. What it changes is stated by [`Self::state`], so that a burst is stated once.
+    pub fn push(&mut self, event: Event, output: &mut Output) {
+        let time = event.time;
+        match event.body {
+            Body::Exec(exec) => {
+                self.listeners.exec(exec.process);
+                self.processes.exec(*exec);
+            }
+            Body::Fork { parent, child } => {
+                self.listeners.fork(parent, child);
+                self.processes.fork(parent, child);
+            }
+            Body::Exit { process } => self.exit(time, process),
+            Body::Transfer(transfer) => self.transfer(time, &transfer, output),
+            Body::EndOfStream { process: _, end, direction } => {
+                if let Some(lane) = self.flows.lane_of(&end, direction) {
+                    self.lane_ended(time, lane);
+                }
+            }
+            Body::SocketState(state) => self.socket_state(time, &state, output),
+            // Holding proves no use; it is kept by the kernel and asked for where it matters.
+            Body::Holder { .. } => {}
+            Body::Lost { reason, count } => self.lose(reason, count),
+        }
+    }
+
+    /// States what changed, and what follows from time passing. To be called after a batch of events and
+    /// at least a few times a second.
+    pub fn state(&mut self, now: UnixNs, output: &mut Output) {
+        self.tick(now, output);
+        self.tell(now, output);
+        let evicted =
+            self.flows.take_evicted() + self.processes.take_evicted() + self.sessions.take_evicted();
+        let dropped = self.listeners.take_dropped();
+        self.lose(LossReason::TableFull, evicted + dropped);
+    }
+
+    /// States everything as it is at the end: nothing more will come.
+    pub fn finish(&mut self, now: UnixNs, output: &mut Output) {
+        // Twice the longest wait of any stage, so that everything that waits is let go.
+        self.tick(now.saturating_add(10_000_000_000), output);
+        self.tell(now, output);
+        self.tell_all(now, output);
+    }
+
+    /// The policy in force from now on; every open session is judged again.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.fronts = Fronts::new();
+        self.told.judge_again();
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { messages: self.sessions.messages(), ..self.counters.clone() }
+    }
+
+    fn lose(&mut self, reason: LossReason, count: u64) {
+        if count > 0 {
+            *self.counters.lost.entry(reason).or_default() += count;
+        }
+    }
+
+    fn exit(&mut self, time: UnixNs, process: ProcessKey) {
+        self.listeners.exit(process);
+        self.processes.exit(time, process);
+        self.sessions.end_process(time, process);
+    }
+
+    fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
+        let (arrival, replaced) = self.flows.arrive(time, transfer);
+        if let Some(flow) = replaced {
+            self.flow_ended(time, flow);
+        }
+        if !arrival.taken {
+            return;
+        }
+        let Some(flow) = self.flows.get(arrival.lane.flow) else { return };
+        let channel = flow.channel;
+        self.counters.bytes += transfer.payload.len() as u64;
+        let reader = self.readers.entry(arrival.lane.flow).or_default();
+        if reader.decoder.reading() == Reading::Closed && transfer.lost_before > 0 {
+            reader.appraisal.renew();
+        }
+        reader.appraisal.bytes(transfer.payload.len() as u64);
+        let mut frames = Vec::new();
+        let chunk =
+            Chunk { lane: arrival.lane, lost: transfer.lost_before, bytes: &transfer.payload };
+        reader.decoder.push(time, channel, chunk, &mut frames);
+        let missing = transfer.length.saturating_sub(transfer.payload.len() as u64);
+        if missing > 0 {
+            let chunk = Chunk { lane: arrival.lane, lost: missing, bytes: &[] };
+            reader.decoder.push(time, channel, chunk, &mut frames);
+        }
+        if reader.decoder.waits() && !self.waiting.contains(&arrival.lane.flow) {
+            self.waiting.push(arrival.lane.flow);
+        }
+        self.frames(time, frames);
+        self.appraise(arrival.lane, output);
+        self.claim(output);
+    }
+
+    fn frames(&mut self, time: UnixNs, frames: Vec<Frame>) {
+        for frame in frames {
+            match frame {
+                Frame::Line(lane, line) => self.line(time, lane, &line),
+                Frame::Http { flow, client, event } => {
+                    let progress =
+                        self.http.event(time, flow, client, event, &self.flows, &mut self.sessions);
+                    if let Some(reader) = self.readers.get_mut(&flow) {
+                        if progress.foreign {
+                            reader.appraisal.foreign_exchange();
+                        }
+                        if progress.upgraded {
+                            reader.decoder.close();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn line(&mut self, time: UnixNs, lane: Lane, line: &Line) {
+        if line.too_long {
+            self.lose(LossReason::MessageTooLong, 1);
+            return;
+        }
+        let (messages, against) = match parse(&line.text) {
+            Parsed::Rpc { messages, .. } => (messages, false),
+            Parsed::NotRpc(marks) => (Vec::new(), marks.is_against()),
+            Parsed::NotJson => (Vec::new(), line.text.starts_with(b"Content-Length:")),
+        };
+        let against = against || messages.iter().any(|message| message.marks.is_against());
+        if let Some(reader) = self.readers.get_mut(&lane.flow) {
+            reader.appraisal.message(!messages.is_empty(), against);
+        }
+        for message in messages {
+            let asks = matches!(message.kind, Kind::Request(_)) && message.marks.is_decisive();
+            self.stdio.message(time, lane, message, &self.flows, &mut self.sessions);
+            if asks {
+                self.reopen_answers(lane);
+            }
+        }
+    }
+
+    /// The lane that will carry the answers may have been given up after a banner: look at it again.
+    fn reopen_answers(&mut self, requests: Lane) {
+        let Some(flow) = self.flows.get(requests.flow) else { return };
+        let (asking, asked) = {
+            let lane = flow.lane(requests.from);
+            (lane.writers.clone(), lane.readers.clone())
+        };
+        let back: Vec<FlowId> = self
+            .flows
+            .iter()
+            .filter(|flow| {
+                flow.lanes.iter().any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
+            })
+            .map(|flow| flow.id)
+            .collect();
+        for flow in back {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.renew();
+            }
+            if !self.waiting.contains(&flow) {
+                self.waiting.push(flow);
+            }
+        }
+    }
+
+    /// Tells the kernel what a flow is by now.
+    fn appraise(&mut self, lane: Lane, output: &mut Output) {
+        let id = lane.flow;
+        let session = self.stdio.uses(id) || self.http.uses(id);
+        let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else { return };
+        let unfinished = reader.decoder.unfinished(lane.from);
+        let verdict = reader.appraisal.verdict(reader.decoder.reading(), session, unfinished);
+        let Some(verdict) = verdict else { return };
+        if verdict == FlowVerdict::NotMcp {
+            reader.decoder.close();
+        }
+        output.judgements.extend(flow_keys(flow.keys).map(|key| (key, verdict)));
+    }
+
+    fn claim(&mut self, output: &mut Output) {
+        for flow in self.sessions.take_mcp_flows() {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.mcp();
+            }
+            self.appraise(Lane { flow, from: Side::A }, output);
+        }
+    }
+
+    fn socket_state(&mut self, time: UnixNs, state: &SocketState, output: &mut Output) {
+        let Some(tuple) = state.end.tuple else { return };
+        match (state.state, state.process) {
+            (TcpState::Listen, Some(process)) => {
+                self.listeners.open(state.end.key, tuple.local, process);
+            }
+            (TcpState::Close, _) => {
+                self.listeners.close(state.end.key, tuple.local);
+                if let Some(id) = self.flows.flow_of(&state.end) {
+                    if let Some(flow) = self.flows.get(id) {
+                        output.closed.extend(flow_keys(flow.keys));
+                    }
+                    self.flow_ended(time, id);
+                }
+            }
+            (TcpState::Listen | TcpState::Established, _) => {}
+        }
+    }
+
+    fn lane_ended(&mut self, time: UnixNs, lane: Lane) {
+        let mut frames = Vec::new();
+        if let Some(reader) = self.readers.get_mut(&lane.flow) {
+            reader.decoder.end(lane, &mut frames);
+        }
+        self.frames(time, frames);
+        self.stdio.lane_ended(time, lane, &mut self.sessions);
+    }
+
+    fn flow_ended(&mut self, time: UnixNs, flow: FlowId) {
+        for from in [Side::A, Side::B] {
+            self.lane_ended(time, Lane { flow, from });
+        }
+        self.stdio.flow_ended(time, flow, &mut self.sessions);
+        self.http.flow_ended(flow);
+        self.flows.close(flow);
+        self.readers.remove(&flow);
+    }
+
+    fn tick(&mut self, now: UnixNs, output: &mut Output) {
+        for flow in std::mem::take(&mut self.waiting) {
+            let mut frames = Vec::new();
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.decoder.tick(now, flow, &mut frames);
+                if reader.decoder.waits() {
+                    self.waiting.push(flow);
+                }
+            }
+            self.frames(now, frames);
+            self.appraise(Lane { flow, from: Side::A }, output);
+        }
+        self.stdio.tick(now, &self.flows, &mut self.sessions);
+        self.http.tick(now, &mut self.sessions);
+        self.processes.tick(now);
+        self.claim(output);
+        let flows = &self.flows;
+        self.readers.retain(|flow, _| flows.get(*flow).is_some());
+    }
+}
+
+fn flow_keys(keys: [Option<EndKey>; 2]) -> impl Iterator<Item = EndKey> {
+    let [first, second] = keys;
+    let second = second.filter(|second| Some(*second) != first);
+    first.into_iter().chain(second).filter(|key| key.inode != 0)
+}

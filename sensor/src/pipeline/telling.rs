@@ -1,0 +1,225 @@
+//! When a session is stated, and how often.
+//!
+//! At once when it is identified and when something about it changes that people look for; seldom when it
+//! merely goes on; a last time when it has ended.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Output, Pipeline};
+use crate::event::UnixNs;
+use crate::mcp::session::{Outline, Session, SessionNumber};
+use crate::observation::{self, Body, Call, Observation, ServerKey, SessionId, Tools};
+use crate::statement::{Sources, policy_facts};
+
+/// A session that goes on is stated this often, with its new counts.
+const GOES_ON_NS: u64 = 5_000_000_000;
+/// Tool definitions remembered, over all servers.
+const TOOLS_MAX: usize = 65_536;
+
+/// What was stated so far.
+#[derive(Default)]
+pub(super) struct Told {
+    sessions: HashMap<SessionNumber, ToldSession>,
+    /// Sessions that went on and are stated again when their time comes.
+    due: BTreeSet<(UnixNs, SessionNumber)>,
+    tools: HashMap<(ServerKey, String), String>,
+    judge_again: bool,
+}
+
+struct ToldSession {
+    id: SessionId,
+    outline: Outline,
+    last: observation::Session,
+    time: UnixNs,
+}
+
+impl Told {
+    pub(super) const fn judge_again(&mut self) {
+        self.judge_again = true;
+    }
+}
+
+impl Pipeline {
+    /// States what changed.
+    pub(super) fn tell(&mut self, now: UnixNs, output: &mut Output) {
+        for number in self.sessions.take_changed() {
+            self.tell_change(now, number, output);
+        }
+        while let Some((time, number)) = self.told.due.first().copied()
+            && time <= now
+        {
+            self.told.due.remove(&(time, number));
+            self.tell_session(now, number, output);
+        }
+        self.tell_tools(now, output);
+        // What one session teaches may change the verdict on others, once each.
+        for _ in 0..2 {
+            let digests = self.host.digests_ready();
+            if !std::mem::take(&mut self.told.judge_again) && !digests {
+                return;
+            }
+            self.tell_differences(now, output);
+        }
+    }
+
+    /// States every session that went on since it was last stated.
+    pub(super) fn tell_all(&mut self, now: UnixNs, output: &mut Output) {
+        let numbers: BTreeSet<SessionNumber> = self.told.due.iter().map(|(_, number)| *number).collect();
+        self.told.due.clear();
+        for number in numbers {
+            self.tell_session(now, number, output);
+        }
+    }
+
+    fn tell_change(&mut self, now: UnixNs, number: SessionNumber, output: &mut Output) {
+        let Some(session) = self.sessions.get(number) else { return };
+        if !session.identified {
+            if session.ended {
+                self.forget(number);
+            }
+            return;
+        }
+        match self.told.sessions.get(&number) {
+            Some(told) if told.outline == session.outline() => {
+                self.told.due.insert((told.time.saturating_add(GOES_ON_NS), number));
+                let id = told.id.clone();
+                self.tell_calls(number, &id, output);
+            }
+            _ => self.tell_session(now, number, output),
+        }
+    }
+
+    /// States sessions whose route or verdict is another by now, or whose server has got a name.
+    fn tell_differences(&mut self, now: UnixNs, output: &mut Output) {
+        let told: Vec<(SessionNumber, SessionId, u32)> = self
+            .told
+            .sessions
+            .iter()
+            .map(|(number, told)| (*number, told.id.clone(), told.last.rev))
+            .collect();
+        for (number, id, rev) in told {
+            let stated = self.sources().session_of(number, id, rev);
+            let known = self.told.sessions.get(&number);
+            if let (Some(stated), Some(known)) = (stated, known)
+                && (stated.judgement != known.last.judgement || stated.server != known.last.server)
+            {
+                self.tell_session(now, number, output);
+            }
+        }
+    }
+
+    fn tell_session(&mut self, now: UnixNs, number: SessionNumber, output: &mut Output) {
+        let Some(session) = self.sessions.get(number) else { return };
+        let (outline, ended) = (session.outline(), session.ended);
+        let known = self.told.sessions.get(&number);
+        let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
+        let rev = known.map_or(1, |told| told.last.rev + 1);
+        let Some(stated) = self.sources().session_of(number, id.clone(), rev) else { return };
+        let facts = policy_facts(&stated, &self.host_name);
+        if self.fronts.learn(&facts, &stated.judgement) {
+            self.told.judge_again();
+        }
+        if ended {
+            self.tell_calls(number, &id, output);
+        }
+        let body = Body::Session(Box::new(stated.clone()));
+        output.observations.push(Observation { time: now, body });
+        self.tell_calls(number, &id, output);
+        if ended {
+            self.told.sessions.remove(&number);
+            self.forget(number);
+        } else {
+            self.told.sessions.insert(number, ToldSession { id, outline, last: stated, time: now });
+        }
+    }
+
+    fn tell_calls(&mut self, number: SessionNumber, id: &SessionId, output: &mut Output) {
+        for call in self.sessions.take_finished(number) {
+            let body = Body::Call(Call {
+                session: id.clone(),
+                method: call.method,
+                name: call.name,
+                status: call.status,
+                duration_us: call.duration_us,
+                request_bytes: call.request_bytes,
+                response_bytes: call.response_bytes,
+                number: call.number,
+                error_text: call.error_text,
+            });
+            output.observations.push(Observation { time: call.time, body });
+        }
+    }
+
+    fn tell_tools(&mut self, now: UnixNs, output: &mut Output) {
+        for (number, tools) in self.sessions.take_tool_lists() {
+            let told = self.told.sessions.get(&number);
+            let Some(server) = told.and_then(|told| told.last.server.key.clone()) else { continue };
+            for tool in tools {
+                let digest = tool.digest.to_string();
+                let key = (server.clone(), tool.name.clone());
+                if self.told.tools.get(&key) == Some(&digest) {
+                    continue;
+                }
+                if self.told.tools.len() >= TOOLS_MAX {
+                    self.told.tools.clear();
+                }
+                let previous = self.told.tools.insert(key, digest.clone());
+                let server = server.clone();
+                let body = Body::Tools(Tools { server, tool: tool.name, digest, first: now, previous });
+                output.observations.push(Observation { time: now, body });
+            }
+        }
+    }
+
+    fn forget(&mut self, number: SessionNumber) {
+        self.sessions.forget(number);
+        self.stdio.forget(number);
+        self.http.forget(number);
+    }
+
+    fn sources(&mut self) -> Split<'_> {
+        let sources = Sources {
+            processes: &self.processes,
+            flows: &self.flows,
+            listeners: &self.listeners,
+            fronts: &self.fronts,
+            policy: &self.policy,
+            host: &mut *self.host,
+            host_name: &self.host_name,
+        };
+        Split { sources, sessions: &self.sessions }
+    }
+}
+
+/// The sources of a statement beside the sessions it is about.
+struct Split<'a> {
+    sources: Sources<'a>,
+    sessions: &'a crate::mcp::table::SessionTable,
+}
+
+impl Split<'_> {
+    fn session_of(&mut self, number: SessionNumber, id: SessionId, rev: u32) -> Option<observation::Session> {
+        let session = self.sessions.get(number)?;
+        Some(self.sources.session(session, id, rev))
+    }
+}
+
+/// Unique over hosts, boots and time, and the same whenever the same session is stated.
+fn session_id(salt: &[u8], session: &Session) -> SessionId {
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(session.number.0.to_le_bytes());
+    hash.update(session.started.to_le_bytes());
+    for process in [session.client, session.server].into_iter().flatten() {
+        hash.update(process.pid.to_le_bytes());
+        hash.update(process.start_ns.to_le_bytes());
+    }
+    let mut text = String::with_capacity(32);
+    for byte in hash.finalize().iter().take(16) {
+        let _ = write!(text, "{byte:02x}");
+    }
+    SessionId::new(&text)
+}

@@ -1,0 +1,229 @@
+//! From a session in the tables to what is stated of it: who, what, where, by which route, how sure.
+//!
+//! Everything textual passes the redactor here.
+
+use std::sync::Arc;
+
+use gnomon_policy::{BaseRoute, Fronts, Policy, judge};
+
+use crate::event::{Exec, ProcessKey};
+use crate::flow::FlowTable;
+use crate::host::Host;
+use crate::mcp::message::Peer;
+use crate::mcp::session::Session;
+use crate::observation::{
+    self, Client, Facts, HostName, Process, Server, ServerKey, SessionId, SessionState, Strength, Transport,
+};
+use crate::process::application::application;
+use crate::process::listeners::Listeners;
+use crate::process::package;
+use crate::process::table::ProcessTable;
+use crate::redact;
+
+/// What a statement is made from.
+pub(crate) struct Sources<'a> {
+    pub(crate) processes: &'a ProcessTable,
+    pub(crate) flows: &'a FlowTable,
+    pub(crate) listeners: &'a Listeners,
+    pub(crate) fronts: &'a Fronts,
+    pub(crate) policy: &'a Policy,
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) host_name: &'a HostName,
+}
+
+impl Sources<'_> {
+    /// States a session as it is known now.
+    pub(crate) fn session(&mut self, session: &Session, id: SessionId, rev: u32) -> observation::Session {
+        let client = self.client(session);
+        let facts = self.facts(session);
+        let base_route = self.base_route(session);
+        let server = self.server(session, base_route, &facts);
+        let mut stated = observation::Session {
+            id,
+            rev,
+            state: if session.ended { SessionState::Ended } else { SessionState::Open },
+            transport: session.transport,
+            channel: session.channel.into(),
+            tls: None,
+            revision: session.revision.clone(),
+            base_route,
+            via: None,
+            judgement: judge(&gnomon_policy::Facts::default(), self.policy),
+            client,
+            server,
+            facts,
+            evidence: session.evidence.clone(),
+            started: session.started,
+            last_seen: session.last_seen,
+            calls: session.calls,
+        };
+        let mut facts = policy_facts(&stated, self.host_name);
+        facts.fronted_by = self.fronts.gateway_of(&facts).map(str::to_owned);
+        stated.judgement = judge(&facts, self.policy);
+        stated
+    }
+
+    /// States a process; none where nothing but its number is known would be of no use to anybody.
+    fn process(&mut self, key: ProcessKey) -> Process {
+        let image = self.processes.image(key).cloned();
+        let image = image.as_deref();
+        Process {
+            pid: key.pid,
+            exe: image.and_then(|image| image.exe.as_deref()).map(redact::text),
+            argv: image.map(|image| redact::argv(&image.argv)).unwrap_or_default(),
+            user: image.and_then(|image| self.host.user(image.uid)),
+            uid: image.map(|image| image.uid),
+            container: self.host.container(key.pid).map(|container| container.id),
+            started: image.map(|image| image.started).filter(|started| *started > 0),
+        }
+    }
+
+    fn client(&mut self, session: &Session) -> Client {
+        let Peer { name, version } = session.client_peer.clone().unwrap_or_default();
+        Client {
+            name: name.as_deref().map(redact::text),
+            version: version.as_deref().map(redact::text),
+            application: session.client.and_then(|process| self.application(process)),
+            process: session.client.map(|process| self.process(process)),
+        }
+    }
+
+    /// The AI application that a process is, or is a part of.
+    fn application(&self, process: ProcessKey) -> Option<String> {
+        self.processes.lineage(process).find_map(|process| {
+            let image = self.processes.image(process)?;
+            application(image.exe.as_deref(), &image.argv).map(|name| name.to_string())
+        })
+    }
+
+    fn server(&mut self, session: &Session, route: BaseRoute, facts: &Facts) -> Server {
+        let Peer { name, version } = session.server_peer.clone().unwrap_or_default();
+        let endpoint = endpoint(session, facts);
+        let image = session.server.and_then(|process| self.processes.image(process).cloned());
+        let local = image.and_then(|image| self.identity(&image));
+        let remote = || {
+            let remote = matches!(route, BaseRoute::Direct) || session.server.is_none();
+            let url = endpoint.as_deref().filter(|_| remote)?;
+            Some((ServerKey::new(url), Strength::Claimed))
+        };
+        // A server of this host that nothing names is still told apart by where it listens.
+        let place = || endpoint.as_deref().map(|url| (ServerKey::new(url), Strength::Claimed));
+        let identity = local.or_else(remote).or_else(place);
+        Server {
+            key: identity.as_ref().map(|(key, _)| key.clone()),
+            strength: identity.map(|(_, strength)| strength),
+            name: name.as_deref().map(redact::text),
+            version: version.as_deref().map(redact::text),
+            endpoint,
+            process: session.server.map(|process| self.process(process)),
+        }
+    }
+
+    fn identity(&mut self, image: &Arc<Exec>) -> Option<(ServerKey, Strength)> {
+        let host = &mut *self.host;
+        let mut read = |path: &str| host.read_text(image, path);
+        let package = package::package(image.exe.as_deref(), &image.argv, image.cwd.as_deref(), &mut read);
+        if let Some(package) = package {
+            let strength = match package.strength {
+                package::Strength::Claimed => Strength::Claimed,
+                package::Strength::Verified => Strength::Verified,
+            };
+            return Some((ServerKey::new(&redact::text(&package.key)), strength));
+        }
+        let digest = self.host.digest(image)?;
+        Some((ServerKey::new(&format!("bin:{digest}")), Strength::Verified))
+    }
+
+    fn facts(&mut self, session: &Session) -> Facts {
+        let serves = |process: Option<ProcessKey>| {
+            process.map(|process| self.listeners.of(process)).unwrap_or_default()
+        };
+        Facts {
+            server_address: session.http.server,
+            client_address: session.http.client,
+            authority: session.http.authority.as_deref().map(redact::text),
+            path: session.http.path.as_deref().map(redact::url),
+            sni: None,
+            scheme: (session.transport != Transport::Stdio).then(|| "http".to_owned()),
+            client_serves: serves(session.client),
+            server_serves: serves(session.server),
+            certificate_key: None,
+            host_addresses: self.host.addresses(),
+        }
+    }
+
+    fn base_route(&self, session: &Session) -> BaseRoute {
+        let (Some(client), Some(server)) = (session.http.client, session.http.server) else {
+            return BaseRoute::Local;
+        };
+        let one_host = server.ip().to_canonical().is_loopback() || client.ip() == server.ip();
+        let both_here = session.client.is_some() && session.server.is_some();
+        if one_host || both_here {
+            BaseRoute::Local
+        } else if session.client.is_some() {
+            BaseRoute::Direct
+        } else if session.server.is_some() {
+            BaseRoute::Inbound
+        } else {
+            self.route_by_flow(session)
+        }
+    }
+
+    /// A recording names no process; the side that was recorded is the one that is here.
+    fn route_by_flow(&self, session: &Session) -> BaseRoute {
+        let flow = session.http.flow.and_then(|flow| self.flows.get(flow));
+        match flow.and_then(|flow| flow.tuple) {
+            Some(tuple) if Some(tuple.local) == session.http.server => BaseRoute::Inbound,
+            _ => BaseRoute::Direct,
+        }
+    }
+}
+
+/// The canonical URL: scheme, authority in lower case without the default port, path.
+fn endpoint(session: &Session, facts: &Facts) -> Option<String> {
+    if session.transport == Transport::Stdio {
+        return None;
+    }
+    let address = facts.server_address.map(|address| address.to_string());
+    let authority = facts.authority.clone().or(address)?.to_ascii_lowercase();
+    let authority = authority.strip_suffix(":80").unwrap_or(&authority);
+    let path = session.http.path.as_deref().unwrap_or_default();
+    Some(redact::url(&format!("http://{authority}{path}")))
+}
+
+/// What the policy needs of a stated session.
+pub(crate) fn policy_facts(session: &observation::Session, host: &HostName) -> gnomon_policy::Facts {
+    let facts = &session.facts;
+    let process = match session.base_route {
+        BaseRoute::Inbound => &session.server.process,
+        _ => &session.client.process,
+    };
+    gnomon_policy::Facts {
+        host: host.as_str().to_owned(),
+        time_unix_ns: session.last_seen,
+        base_route: session.base_route,
+        user: process.as_ref().and_then(|process| process.user.clone()),
+        application: session.client.application.clone(),
+        transport: Some(match session.transport {
+            Transport::Stdio => gnomon_policy::Transport::Stdio,
+            Transport::Http => gnomon_policy::Transport::Http,
+            Transport::Sse => gnomon_policy::Transport::Sse,
+        }),
+        server_key: session.server.key.as_ref().map(|key| key.as_str().to_owned()),
+        server_name: session.server.name.clone(),
+        endpoint: session.server.endpoint.clone(),
+        authority: facts.authority.clone(),
+        path: facts.path.clone(),
+        scheme: facts.scheme.clone(),
+        sni: facts.sni.clone(),
+        tls: session.tls.clone(),
+        certificate_key: facts.certificate_key.clone(),
+        server_address: facts.server_address,
+        client_address: facts.client_address,
+        client_serves: facts.client_serves.clone(),
+        server_serves: facts.server_serves.clone(),
+        host_addresses: facts.host_addresses.clone(),
+        via: session.via.clone(),
+        fronted_by: None,
+    }
+}
