@@ -138,3 +138,6 @@ fn number(text: &[u8]) -> Vec<u8> {
         _ => text.to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests;

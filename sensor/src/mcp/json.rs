@@ -333,3 +333,6 @@ fn push_code_point(out: &mut Vec<u8>, code: u32) {
         ]),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -367,3 +367,6 @@ const fn answer_era(answer: &Answer) -> Era {
         Era::Unknown
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ impl std::fmt::Debug for Marks {
         f.debug_set().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,3 +117,6 @@ impl std::fmt::Debug for HttpEvent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

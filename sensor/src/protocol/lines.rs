@@ -126,3 +126,98 @@ impl std::fmt::Debug for Line {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(limit_bytes: usize, pieces: &[&[u8]]) -> Vec<Line> {
+        let (mut decoder, mut out) = (LineDecoder::new(limit_bytes), Vec::new());
+        pieces
+            .iter()
+            .for_each(|piece| decoder.push(piece, &mut out));
+        out
+    }
+
+    fn texts(limit_bytes: usize, pieces: &[&[u8]]) -> Vec<String> {
+        let lines = decode(limit_bytes, pieces);
+        lines
+            .iter()
+            .map(|line| String::from_utf8_lossy(&line.text).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn lines_end_at_line_feeds_and_lose_carriage_returns() {
+        assert_eq!(
+            texts(99, &[b"a\nb\r\n", b"c", b"\r", b"\nd"]),
+            ["a", "b", "c"]
+        );
+    }
+
+    #[test]
+    fn blank_lines_are_left_out() {
+        assert_eq!(texts(99, &[b"\n\r\n  \na\n\n"]), ["a"]);
+    }
+
+    #[test]
+    fn an_over_long_line_keeps_its_head_and_its_length() {
+        let lines = decode(4, &[b"abc", b"defg\nxy\n"]);
+        assert_eq!(
+            (lines[0].text.as_slice(), lines[0].too_long, lines[0].length),
+            (&b"abcd"[..], true, 7)
+        );
+        assert_eq!(
+            (lines[1].text.as_slice(), lines[1].too_long),
+            (&b"xy"[..], false)
+        );
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_more_than_the_limit() {
+        let (mut decoder, mut out) = (LineDecoder::new(1 << 20), Vec::new());
+        for _ in 0..64 {
+            decoder.push(&[b'x'; 1 << 16], &mut out);
+            assert!(decoder.pending_bytes() <= 1 << 20);
+        }
+        decoder.push(b"\n", &mut out);
+        assert_eq!(
+            (out[0].length, out[0].text.len()),
+            (1 << 22, HEAD_BYTES_KEPT)
+        );
+    }
+
+    #[test]
+    fn a_gap_drops_the_unfinished_line_and_marks_the_next() {
+        let (mut decoder, mut out) = (LineDecoder::new(99), Vec::new());
+        decoder.push(b"a\nhalf", &mut out);
+        decoder.gap();
+        decoder.push(b" tail\nb\n", &mut out);
+        let seen: Vec<_> = out
+            .iter()
+            .map(|line| (line.text.as_slice(), line.after_gap))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (&b"a"[..], false),
+                (&b" tail"[..], true),
+                (&b"b"[..], false)
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_gives_the_same_lines(
+            bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b'x')], 0..200),
+            limit_bytes in 1_usize..20,
+            size in 1_usize..20,
+        ) {
+            let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+            prop_assert_eq!(decode(limit_bytes, &pieces), decode(limit_bytes, &[&bytes]));
+        }
+    }
+}

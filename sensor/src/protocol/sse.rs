@@ -207,3 +207,97 @@ impl std::fmt::Debug for SseEvent {
 fn short_text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.get(..NAME_BYTES_MAX).unwrap_or(value)).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(limit_bytes: usize, pieces: &[&[u8]]) -> Vec<SseEvent> {
+        let (mut decoder, mut out) = (SseDecoder::with_limit(limit_bytes), Vec::new());
+        pieces
+            .iter()
+            .for_each(|piece| decoder.push(piece, &mut out));
+        out
+    }
+
+    fn data(bytes: &[u8]) -> Vec<String> {
+        let events = decode(EVENT_BYTES_MAX, &[bytes]);
+        events
+            .iter()
+            .map(|event| String::from_utf8_lossy(&event.data).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn the_examples_of_the_standard() {
+        assert_eq!(
+            data(b"data: YHOO\ndata: +2\ndata: 10\n\n"),
+            ["YHOO\n+2\n10"]
+        );
+        assert_eq!(
+            data(b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\n"),
+            ["first event", "second event"]
+        );
+        assert_eq!(data(b"data\n\ndata\ndata\n\ndata:"), ["", "\n"]);
+        assert_eq!(
+            data(b"data:test\n\ndata: test\n\ndata:  test\n\n"),
+            ["test", "test", " test"]
+        );
+    }
+
+    #[test]
+    fn every_line_end_counts_and_a_byte_order_mark_does_not() {
+        assert_eq!(
+            data(b"\xef\xbb\xbfdata: a\r\n\r\ndata: b\r\rdata: c\n\n"),
+            ["a", "b", "c"]
+        );
+    }
+
+    #[test]
+    fn names_and_ids_are_kept() {
+        let events = decode(99, &[b"event: endpoint\nid: 7\ndata: /m?session_id=1\n\n"]);
+        assert_eq!(events[0].event.as_deref(), Some("endpoint"));
+        assert_eq!(events[0].id.as_deref(), Some("7"));
+    }
+
+    #[test]
+    fn an_over_long_event_is_told_and_the_next_is_read() {
+        let events = decode(
+            16,
+            &[b"data: 0123456789", b"0123456789\ndata: x\n\ndata: y\n\n"],
+        );
+        assert_eq!((events[0].too_long, events[0].data.len()), (true, 0));
+        assert_eq!(
+            (events[1].too_long, events[1].data.as_slice()),
+            (false, &b"y"[..])
+        );
+    }
+
+    #[test]
+    fn a_gap_drops_up_to_the_next_blank_line() {
+        let (mut decoder, mut out) = (SseDecoder::new(), Vec::new());
+        decoder.push(b"data: a", &mut out);
+        decoder.gap();
+        decoder.push(b"tail\ndata: more\n\ndata: b\n\n", &mut out);
+        assert_eq!(out.len(), 1);
+        assert_eq!(out[0].data, b"b");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_gives_the_same_events(
+            parts in proptest::collection::vec(prop_oneof![
+                Just("data: x"), Just("data"), Just("\n"), Just("\r"), Just("\r\n"), Just("event: e"), Just(":"),
+                Just("\u{feff}"), Just("id:1"), Just("data:yyyyyyyyyyyy"),
+            ], 0..40),
+            limit_bytes in 1_usize..30,
+            size in 1_usize..9,
+        ) {
+            let bytes = parts.concat().into_bytes();
+            let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+            prop_assert_eq!(decode(limit_bytes, &pieces), decode(limit_bytes, &[&bytes]));
+        }
+    }
+}
