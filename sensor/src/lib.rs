@@ -13,3 +13,4 @@ pub mod protocol;
 pub mod redact;
 pub mod replay;
 mod statement;
+pub mod spool;
