@@ -232,6 +232,8 @@ pub enum LossReason {
     UnjudgedCap,
     /// The kernel refused to run a program within itself (`recursion_misses`).
     Recursion,
+    /// A call made with the 32-bit ABI, which is not decoded.
+    CompatCall,
     /// A record that this version does not understand.
     BadRecord,
     /// A table of ours had no room, the oldest made way.
@@ -253,6 +255,7 @@ impl LossReason {
             Self::MessageCap => "message_cap",
             Self::UnjudgedCap => "unjudged_cap",
             Self::Recursion => "recursion",
+            Self::CompatCall => "compat_call",
             Self::BadRecord => "bad_record",
             Self::TableFull => "table_full",
             Self::MessageTooLong => "message_too_long",

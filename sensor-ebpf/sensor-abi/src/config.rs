@@ -1,0 +1,103 @@
+//! Values that the sensor sets in the programs before they are loaded.
+
+/// Where a member of a kernel structure is: its field here, the structure, the path of the member,
+/// and whether a kernel may do without it.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Structure's name in BTF.
+    pub structure: &'static str,
+    /// Members from there on, dots between; anonymous structures and unions are looked through.
+    pub path: &'static str,
+    /// The programs do without it.
+    pub optional: bool,
+}
+
+macro_rules! offsets {
+    ($($field:ident = $structure:literal . $path:literal $($optional:ident)?;)*) => {
+        /// Byte offsets of members of kernel structures, `u32::MAX` where not known.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug)]
+        #[expect(missing_docs, reason = "named after what MEMBERS says in full")]
+        pub struct Offsets { $(pub $field: u32,)* }
+
+        impl Offsets {
+            /// Nothing known.
+            pub const UNKNOWN: Self = Self { $($field: u32::MAX,)* };
+        }
+
+        /// What each field of [`Offsets`] is, in the order of the fields.
+        pub const MEMBERS: &[Member] = &[
+            $(Member {
+                structure: $structure,
+                path: $path,
+                optional: offsets!(@optional $($optional)?),
+            },)*
+        ];
+    };
+    (@optional optional) => { true };
+    (@optional) => { false };
+}
+
+offsets! {
+    task_files = "task_struct"."files";
+    task_group_leader = "task_struct"."group_leader";
+    task_start_boottime = "task_struct"."start_boottime";
+    task_self_exec_id = "task_struct"."self_exec_id";
+    task_pid = "task_struct"."pid";
+    task_tgid = "task_struct"."tgid";
+    task_real_parent = "task_struct"."real_parent";
+    task_signal = "task_struct"."signal";
+    task_mm = "task_struct"."mm";
+    task_fs = "task_struct"."fs";
+    task_cred = "task_struct"."cred";
+    task_cgroups = "task_struct"."cgroups";
+    task_loginuid = "task_struct"."loginuid.val" optional;
+    task_sessionid = "task_struct"."sessionid" optional;
+    task_info_status = "task_struct"."thread_info.status" optional;
+    task_info_flags = "task_struct"."thread_info.flags" optional;
+    files_fdt = "files_struct"."fdt";
+    fdt_max_fds = "fdtable"."max_fds";
+    fdt_fd = "fdtable"."fd";
+    file_inode = "file"."f_inode";
+    file_mode = "file"."f_mode";
+    file_path = "file"."f_path";
+    inode_mode = "inode"."i_mode";
+    inode_sb = "inode"."i_sb";
+    inode_ino = "inode"."i_ino";
+    sb_dev = "super_block"."s_dev";
+    socket_alloc_inode = "socket_alloc"."vfs_inode";
+    socket_sk = "socket"."sk";
+    sock_socket = "sock"."sk_socket";
+    sock_type = "sock"."sk_type";
+    sock_protocol = "sock"."sk_protocol";
+    sock_family = "sock_common"."skc_family";
+    sock_state = "sock_common"."skc_state";
+    sock_daddr = "sock_common"."skc_daddr";
+    sock_rcv_saddr = "sock_common"."skc_rcv_saddr";
+    sock_dport = "sock_common"."skc_dport";
+    sock_num = "sock_common"."skc_num";
+    sock_net = "sock_common"."skc_net.net" optional;
+    sock_v6_daddr = "sock_common"."skc_v6_daddr" optional;
+    sock_v6_rcv_saddr = "sock_common"."skc_v6_rcv_saddr" optional;
+    net_inum = "net"."ns.inum";
+    unix_peer = "unix_sock"."peer";
+    signal_live = "signal_struct"."live.counter";
+    mm_arg_start = "mm_struct"."arg_start";
+    mm_arg_end = "mm_struct"."arg_end";
+    mm_exe_file = "mm_struct"."exe_file";
+    fs_pwd = "fs_struct"."pwd";
+    path_mnt = "path"."mnt";
+    path_dentry = "path"."dentry";
+    mount_mnt = "mount"."mnt";
+    mount_parent = "mount"."mnt_parent";
+    mount_mountpoint = "mount"."mnt_mountpoint";
+    vfsmount_root = "vfsmount"."mnt_root";
+    dentry_parent = "dentry"."d_parent";
+    dentry_name = "dentry"."d_name.name";
+    cred_uid = "cred"."uid.val";
+    css_set_cgroup = "css_set"."dfl_cgrp";
+    cgroup_kn = "cgroup"."kn";
+    kernfs_node_id = "kernfs_node"."id";
+}
+
+const _: () = assert!(core::mem::size_of::<Offsets>() == MEMBERS.len() * 4);

@@ -1,0 +1,115 @@
+//! What the kernel remembers of an end, and what it counts.
+
+use core::mem::{offset_of, size_of};
+
+/// Verdicts on an end.
+pub mod verdict {
+    /// Not judged: copied as long as the share of unjudged bytes lasts.
+    pub const INSPECT: u32 = 0;
+    /// MCP: everything is copied.
+    pub const MCP: u32 = 1;
+    /// Not MCP for now: nothing is copied until the next look.
+    pub const NOT_MCP: u32 = 2;
+}
+
+/// Flags in [`FlowState::flags`].
+pub mod flow_flag {
+    /// Both sides are on this host: what is written is copied, reads only name the reader.
+    pub const LOCAL: u32 = 1;
+}
+
+/// Flags in [`DirectionState::flags`].
+pub mod direction_flag {
+    /// Text was seen: binary-looking calls are copied whole from here on.
+    pub const TEXT: u32 = 1;
+    /// The end of the stream was told and nothing moved since.
+    pub const ENDED: u32 = 2;
+}
+
+/// Bytes of one end and direction that are copied before anybody judged it.
+pub const UNJUDGED_BYTES: u64 = 1024 * 1024;
+/// The same when a flow judged not MCP is looked at again; one whole call is copied in any case.
+pub const RELOOK_BYTES: u64 = 64 * 1024;
+/// Traffic after which a flow judged not MCP is looked at again, at first; doubles each time.
+pub const RELOOK_AFTER_BYTES_MIN: u64 = 64 * 1024;
+/// Where the doubling ends.
+pub const RELOOK_AFTER_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Time after which it is looked at again however little moved.
+pub const RELOOK_AFTER_NS: u64 = 60_000_000_000;
+/// A new process on a silenced end is looked at at once, but not more often than this at first
+/// (a pipe shared by a thousand children would never fall silent); doubles each time.
+pub const NEWCOMER_PAUSE_NS_MIN: u64 = 1_000_000;
+/// Where the doubling ends.
+pub const NEWCOMER_PAUSE_NS_MAX: u64 = 1_000_000_000;
+/// At most this much of one call is copied.
+pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Key of an end: `super_block.s_dev` and `inode.i_ino`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    /// Device.
+    pub device: u64,
+    /// Inode.
+    pub inode: u64,
+}
+
+/// One direction of an end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DirectionState {
+    /// Unjudged bytes that may still be copied.
+    pub credit_bytes: u64,
+    /// Bytes that no record stands for since the last one.
+    pub lost_bytes: u64,
+    /// The last two users: pid in the upper half, count of its execs in the lower.
+    pub users: [u64; 2],
+    /// Set of [`direction_flag`].
+    pub flags: u32,
+    /// Zero.
+    pub pad: u32,
+}
+
+/// What the kernel remembers of an end. Written by the kernel only.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowState {
+    /// One of [`verdict`].
+    pub verdict: u32,
+    /// Set of [`flow_flag`].
+    pub flags: u32,
+    /// Traffic since it was judged not MCP.
+    pub silent_bytes: u64,
+    /// Traffic after which it is looked at again.
+    pub relook_after_bytes: u64,
+    /// Monotonic time at which it is looked at again, or at which spent credit is renewed.
+    pub relook_at_ns: u64,
+    /// Monotonic time before which a new process causes no look.
+    pub newcomer_at_ns: u64,
+    /// Current pause between looks caused by new processes.
+    pub newcomer_pause_ns: u64,
+    /// By [`crate::record::direction`].
+    pub directions: [DirectionState; 2],
+}
+
+/// Indices of the drop counters.
+pub mod drop {
+    /// The ring buffer was full.
+    pub const RING_FULL: u32 = 0;
+    /// User memory could not be read.
+    pub const COPY_FAULT: u32 = 1;
+    /// The flow map had no room.
+    pub const MAP_FULL: u32 = 2;
+    /// One call moved more than is copied of it.
+    pub const MESSAGE_CAP: u32 = 3;
+    /// The share of unjudged bytes was used up.
+    pub const UNJUDGED_CAP: u32 = 4;
+    /// A call of a 32-bit program, which is not decoded.
+    pub const COMPAT_CALL: u32 = 5;
+    /// How many there are.
+    pub const COUNT: u32 = 6;
+}
+
+const _: () = assert!(size_of::<FlowKey>() == 16);
+const _: () = assert!(size_of::<DirectionState>() == 40);
+const _: () = assert!(size_of::<FlowState>() == 128 && offset_of!(FlowState, directions) == 48);

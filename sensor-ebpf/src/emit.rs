@@ -1,0 +1,45 @@
+//! Sends records and counts drops.
+
+use aya_ebpf::helpers::{bpf_ktime_get_boot_ns, bpf_ringbuf_output};
+use sensor_abi::{ABI_VERSION, flow::drop, record::Header};
+
+use crate::maps::{DROPS, RECORDS};
+
+/// Counts `count` drops for a reason of [`drop`].
+#[inline(always)]
+pub fn dropped(reason: u32, count: u64) {
+    if let Some(counter) = DROPS.get_ptr_mut(reason) {
+        // SAFETY: a live per-CPU map value.
+        unsafe { *counter += count };
+    }
+}
+
+/// A header for a record of `length` bytes that happens now.
+#[inline(always)]
+pub fn header(kind: u16, length: usize) -> Header {
+    Header {
+        abi: ABI_VERSION,
+        kind,
+        length: length as u32,
+        // SAFETY: takes no arguments.
+        time_ns: unsafe { bpf_ktime_get_boot_ns() },
+    }
+}
+
+/// Sends `length` bytes at `record`; false, and counted, when the ring is full.
+///
+/// # Safety
+/// `record` points at that many initialised bytes of a map value or of the stack.
+#[inline(always)]
+pub unsafe fn send<T>(record: *const T, length: u64) -> bool {
+    let sent = bpf_ringbuf_output(
+        (&raw const RECORDS).cast_mut().cast(),
+        record.cast_mut().cast(),
+        length,
+        0,
+    ) == 0;
+    if !sent {
+        dropped(drop::RING_FULL, 1);
+    }
+    sent
+}

@@ -1,0 +1,231 @@
+//! From a file to the end of a channel.
+
+use sensor_abi::{
+    flow::FlowKey,
+    record::{End, channel},
+};
+
+use crate::memory::{kernel, load, offset};
+
+const S_IFMT: u16 = 0o170_000;
+const S_IFIFO: u16 = 0o010_000;
+const S_IFSOCK: u16 = 0o140_000;
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const SOCK_STREAM: u16 = 1;
+const IPPROTO_TCP: u16 = 6;
+
+/// A pipe or a socket.
+#[derive(Clone, Copy)]
+pub struct Object {
+    /// `struct inode`.
+    pub inode: u64,
+    /// Pipe, not socket.
+    pub pipe: bool,
+    /// Its key.
+    pub key: FlowKey,
+}
+
+/// The open file behind a descriptor of the current task, or 0.
+///
+/// # Safety
+/// Offsets are set.
+#[inline(always)]
+pub unsafe fn file_of(task: u64, fd: u32) -> u64 {
+    let files: u64 = load(task, offset!(task_files));
+    if files == 0 {
+        return 0;
+    }
+    let table: u64 = load(files, offset!(files_fdt));
+    let count: u32 = load(table, offset!(fdt_max_fds));
+    if fd >= count {
+        return 0;
+    }
+    let array: u64 = load(table, offset!(fdt_fd));
+    kernel(array, fd as usize * 8).unwrap_or(0)
+}
+
+/// The object of a file, if it is a pipe or a socket.
+///
+/// # Safety
+/// `file` is a `struct file`, or 0.
+#[inline(always)]
+pub unsafe fn object_of(file: u64) -> Option<Object> {
+    let inode: u64 = kernel(file, offset!(file_inode))?;
+    let mode: u16 = kernel(inode, offset!(inode_mode))?;
+    let kind = mode & S_IFMT;
+    if kind != S_IFIFO && kind != S_IFSOCK {
+        return None;
+    }
+    Some(Object {
+        inode,
+        pipe: kind == S_IFIFO,
+        key: key_of(inode)?,
+    })
+}
+
+#[inline(always)]
+unsafe fn key_of(inode: u64) -> Option<FlowKey> {
+    let block: u64 = kernel(inode, offset!(inode_sb))?;
+    let device: u32 = kernel(block, offset!(sb_dev))?;
+    Some(FlowKey {
+        device: u64::from(device),
+        inode: kernel(inode, offset!(inode_ino))?,
+    })
+}
+
+/// The `struct sock` of a socket's inode, or 0. The inode lies inside `struct socket_alloc`.
+#[inline(always)]
+unsafe fn sock_of(inode: u64) -> u64 {
+    let socket = inode.wrapping_sub(offset!(socket_alloc_inode) as u64);
+    kernel(socket, offset!(socket_sk)).unwrap_or(0)
+}
+
+/// Fills in what is known of an object; false if it is not a channel that is followed.
+///
+/// # Safety
+/// `object` was just resolved; `end` points at writable memory.
+#[inline(always)]
+pub unsafe fn fill(object: &Object, end: *mut End) -> bool {
+    clear(end);
+    (*end).inode = object.key.inode;
+    (*end).device = object.key.device as u32;
+    (*end).channel = channel::PIPE;
+    object.pipe || fill_socket(sock_of(object.inode), end)
+}
+
+/// Zeroes an end, word by word: `memset` is not there.
+///
+/// # Safety
+/// `end` points at writable memory.
+#[inline(always)]
+pub unsafe fn clear(end: *mut End) {
+    let words = end.cast::<u64>();
+    let mut index = 0;
+    while index < size_of::<End>() / 8 {
+        words.add(index).write_volatile(0);
+        index += 1;
+    }
+}
+
+#[inline(always)]
+unsafe fn fill_socket(sock: u64, end: *mut End) -> bool {
+    let family: u16 = kernel(sock, offset!(sock_family)).unwrap_or(0);
+    let kind: u16 = kernel(sock, offset!(sock_type)).unwrap_or(0);
+    if kind != SOCK_STREAM {
+        return false;
+    }
+    (*end).state = kernel(sock, offset!(sock_state)).unwrap_or(0);
+    if family == AF_UNIX {
+        (*end).channel = channel::UNIX;
+        fill_peer(sock, end);
+        return true;
+    }
+    fill_tcp(sock, family, end)
+}
+
+/// Fills in what a TCP socket says of itself; false if it is none.
+///
+/// # Safety
+/// `sock` is a `struct sock`, or 0.
+#[inline(always)]
+pub unsafe fn fill_tcp(sock: u64, family: u16, end: *mut End) -> bool {
+    let protocol: u16 = kernel(sock, offset!(sock_protocol)).unwrap_or(0);
+    if protocol != IPPROTO_TCP || (family != AF_INET && family != AF_INET6) {
+        return false;
+    }
+    (*end).channel = channel::TCP;
+    (*end).state = kernel(sock, offset!(sock_state)).unwrap_or(0);
+    (*end).local_port = kernel(sock, offset!(sock_num)).unwrap_or(0);
+    (*end).remote_port = u16::from_be(kernel(sock, offset!(sock_dport)).unwrap_or(0));
+    if offset!(sock_net) != u32::MAX as usize {
+        let net: u64 = kernel(sock, offset!(sock_net)).unwrap_or(0);
+        (*end).netns = kernel(net, offset!(net_inum)).unwrap_or(0);
+    }
+    if family == AF_INET {
+        mapped(
+            &raw mut (*end).local,
+            kernel(sock, offset!(sock_rcv_saddr)).unwrap_or(0),
+        );
+        mapped(
+            &raw mut (*end).remote,
+            kernel(sock, offset!(sock_daddr)).unwrap_or(0),
+        );
+    } else if offset!(sock_v6_daddr) != u32::MAX as usize {
+        copy_address(&raw mut (*end).local, sock, offset!(sock_v6_rcv_saddr));
+        copy_address(&raw mut (*end).remote, sock, offset!(sock_v6_daddr));
+    }
+    true
+}
+
+/// The family of a socket.
+///
+/// # Safety
+/// `sock` is a `struct sock`, or 0.
+#[inline(always)]
+pub unsafe fn family_of(sock: u64) -> u16 {
+    kernel(sock, offset!(sock_family)).unwrap_or(0)
+}
+
+/// The inode that belongs to a `struct sock`, if it has a file.
+///
+/// # Safety
+/// `sock` is a `struct sock`, or 0.
+#[inline(always)]
+pub unsafe fn key_of_sock(sock: u64) -> Option<FlowKey> {
+    let socket: u64 = kernel(sock, offset!(sock_socket))?;
+    if socket == 0 {
+        return None;
+    }
+    key_of(socket + offset!(socket_alloc_inode) as u64)
+}
+
+#[inline(always)]
+unsafe fn fill_peer(sock: u64, end: *mut End) {
+    let peer: u64 = kernel(sock, offset!(unix_peer)).unwrap_or(0);
+    if peer == 0 {
+        return;
+    }
+    if let Some(key) = key_of_sock(peer) {
+        (*end).peer_inode = key.inode;
+        (*end).peer_device = key.device as u32;
+    }
+}
+
+/// An IPv4 address (network order) as `::ffff:a.b.c.d`.
+#[inline(always)]
+unsafe fn mapped(target: *mut [u8; 16], address: u32) {
+    let target = target.cast::<u32>();
+    target.add(2).write(u32::from_ne_bytes([0, 0, 0xff, 0xff]));
+    target.add(3).write(address);
+}
+
+#[inline(always)]
+unsafe fn copy_address(target: *mut [u8; 16], sock: u64, offset: usize) {
+    let target = target.cast::<u64>();
+    target.write(kernel(sock, offset).unwrap_or(0));
+    target.add(1).write(kernel(sock, offset + 8).unwrap_or(0));
+}
+
+/// Both sides are on this host: always so for pipes and unix sockets, for TCP if it is looped back.
+///
+/// # Safety
+/// `end` points at a filled end.
+#[inline(always)]
+pub unsafe fn is_local(end: *const End) -> bool {
+    if (*end).channel != channel::TCP {
+        return true;
+    }
+    let remote = (&raw const (*end).remote).cast::<u64>();
+    let local = (&raw const (*end).local).cast::<u64>();
+    let (upper, lower) = (remote.read(), remote.add(1).read());
+    let looped4 = upper == 0 && lower & LOOPBACK4_MASK == LOOPBACK4;
+    let looped6 = upper == 0 && lower == LOOPBACK6;
+    looped4 || looped6 || (upper == local.read() && lower == local.add(1).read())
+}
+
+/// Lower half of `::ffff:127.0.0.0/104`, and of `::1`.
+const LOOPBACK4: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 127, 0, 0, 0]);
+const LOOPBACK4_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]);
+const LOOPBACK6: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0, 1]);

@@ -1,0 +1,31 @@
+//! The BPF programs of gnomon-sensor: see every byte stream that could carry MCP, at a cost that
+//! nobody notices on traffic that is not MCP.
+//!
+//! `probe` holds what is attached, a hook family each. A probe resolves what it was called with to
+//! an end and a source of bytes; `inspect` decides what of it is copied; `copy` copies;
+//! `emit` sends records and counts what could not be sent.
+#![no_std]
+#![no_main]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "every function here works on kernel pointers"
+)]
+
+mod copy;
+mod emit;
+mod end;
+mod inspect;
+mod maps;
+mod memory;
+mod probe;
+mod task;
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,114 @@
+//! Every map and every global.
+
+use aya_ebpf::{
+    Global,
+    macros::map,
+    maps::{Array, LruHashMap, PerCpuArray, RingBuf},
+};
+use sensor_abi::{
+    config::Offsets,
+    flow::{self, FlowKey, FlowState},
+    record::{
+        ARGV_BYTES_MAX, CHUNK_BYTES_MAX, Exec, NAME_BYTES_MAX, PATH_BYTES_MAX, STEP_BYTES_MAX,
+        Transfer,
+    },
+};
+
+/// The sensor's own process: it must not watch itself.
+#[unsafe(no_mangle)]
+pub static SELF_TGID: Global<u32> = Global::new(0);
+
+/// Offsets of kernel members; read through [`crate::memory`] only.
+#[unsafe(no_mangle)]
+pub static OFFSETS: Offsets = Offsets::UNKNOWN;
+
+/// Records to the sensor. Size set at load.
+#[map]
+pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);
+
+/// What is known of each end. Size set at load; the least used makes way.
+#[map]
+pub static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(16384, 0);
+
+/// Verdicts from the sensor, taken over by the kernel when the end is used next, so that each of
+/// the two sides writes to one map only.
+#[map]
+pub static VERDICTS: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(16384, 0);
+
+/// Drop counters, indexed by [`flow::drop`].
+#[map]
+pub static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(flow::drop::COUNT, 0);
+
+/// One buffer a CPU for transfers: larger than what a per-CPU map may hold. Size set at load.
+#[map]
+pub static TRANSFERS: Array<TransferScratch> = Array::with_max_entries(1, 0);
+
+/// One buffer a CPU for exec.
+#[map]
+pub static EXECS: PerCpuArray<ExecScratch> = PerCpuArray::with_max_entries(1, 0);
+
+/// A transfer under way.
+#[repr(C)]
+pub struct TransferScratch {
+    /// Where the copying is.
+    pub walk: Walk,
+    /// A flow seen for the first time.
+    pub flow: FlowState,
+    /// The record; `data` follows it in memory.
+    pub record: Transfer,
+    /// Payload of the record, and slack for one copy.
+    pub data: [u8; CHUNK_BYTES_MAX + STEP_BYTES_MAX],
+}
+
+/// Where the copying from user memory is: messages hold vectors hold segments of bytes.
+#[repr(C)]
+pub struct Walk {
+    /// Next `struct mmsghdr`.
+    pub message: u64,
+    /// How many are left.
+    pub messages: u64,
+    /// Next `struct iovec`.
+    pub vector: u64,
+    /// How many are left.
+    pub vectors: u64,
+    /// Bytes of the current message that are not in a segment yet.
+    pub message_bytes: u64,
+    /// Next byte.
+    pub address: u64,
+    /// Bytes left in the segment.
+    pub segment_bytes: u64,
+    /// Bytes that may still be copied of this call.
+    pub budget_bytes: u64,
+    /// Bytes in `data`.
+    pub fill: u64,
+    /// Bytes lost before `data`.
+    pub lost_bytes: u64,
+    /// Bytes of all messages.
+    pub total_bytes: u64,
+}
+
+/// An exec under way.
+#[repr(C)]
+pub struct ExecScratch {
+    /// Where the walk along a path is.
+    pub path: PathWalk,
+    /// The record; `data` follows it in memory.
+    pub record: Exec,
+    /// argv, executable, directory, and slack for one name.
+    pub data: [u8; ARGV_BYTES_MAX + 2 * PATH_BYTES_MAX + NAME_BYTES_MAX],
+}
+
+/// Where the walk along a path is.
+#[repr(C)]
+pub struct PathWalk {
+    /// `struct dentry`.
+    pub dentry: u64,
+    /// `struct mount`.
+    pub mount: u64,
+    /// Bytes in `data`.
+    pub fill: u64,
+    /// Limit of `fill` for this path.
+    pub limit: u64,
+    /// 1 when the root was reached.
+    pub done: u64,
+}

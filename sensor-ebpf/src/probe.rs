@@ -1,0 +1,10 @@
+//! What is attached: a hook family each.
+
+mod describe;
+mod exec;
+mod exit;
+mod fork;
+mod registers;
+mod snapshot;
+mod socket;
+mod syscall;

@@ -1,0 +1,23 @@
+//! The kernel side: loads and attaches the BPF programs, reads what they send, tells them what we
+//! decided.
+//!
+//! [`Kernel::attach`] first, then [`crate::snapshot::snapshot`], so that nothing falls between. All
+//! links are descriptors of this process: when it ends, however it ends, nothing of ours stays.
+
+pub mod clock;
+mod error;
+mod judge;
+mod load;
+mod losses;
+mod offsets;
+mod raw;
+mod ring;
+pub mod support;
+
+pub use error::AttachError;
+pub use judge::Judge;
+pub use load::{Kernel, Settings};
+pub use losses::Losses;
+pub use raw::decode;
+pub(crate) use raw::{arguments, held_state, length as record_length};
+pub use ring::Ring;
