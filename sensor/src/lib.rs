@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod mcp;
 pub mod observation;
 pub mod output;
+pub mod own;
 pub mod pipeline;
 pub mod process;
 pub mod protocol;

@@ -43,6 +43,9 @@ impl Default for Limits {
     }
 }
 
+/// How often ended processes, idle sessions and dead flows are looked for.
+const SWEEP_NS: u64 = 5_000_000_000;
+
 /// What comes of events.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -89,6 +92,7 @@ pub struct Pipeline {
     http: Http,
     told: Told,
     counters: Counters,
+    swept: UnixNs,
 }
 
 impl Pipeline {
@@ -117,6 +121,7 @@ impl Pipeline {
             http: Http::default(),
             told: Told::default(),
             counters: Counters::default(),
+            swept: 0,
         }
     }
 
@@ -170,6 +175,12 @@ impl Pipeline {
         self.policy = policy;
         self.fronts = Fronts::new();
         self.told.judge_again();
+    }
+
+    /// Nothing is open that needs to be looked after before the next event.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.waiting.is_empty() && self.stdio.is_quiet()
     }
 
     /// The counters.
@@ -251,16 +262,16 @@ impl Pipeline {
         let (messages, against) = match parse(&line.text) {
             Parsed::Rpc { messages, .. } => (messages, false),
             Parsed::NotRpc(marks) => (Vec::new(), marks.is_against()),
-            Parsed::NotJson => (Vec::new(), line.text.starts_with(b"Content-Length:")),
+            Parsed::NotJson => (Vec::new(), is_foreign(&line.text)),
         };
         let against = against || messages.iter().any(|message| message.marks.is_against());
         if let Some(reader) = self.readers.get_mut(&lane.flow) {
             reader.appraisal.message(!messages.is_empty(), against);
         }
         for message in messages {
-            let asks = matches!(message.kind, Kind::Request(_)) && message.marks.is_decisive();
+            let asks = matches!(message.kind, Kind::Request(_));
             self.stdio.message(time, lane, message, &self.flows, &mut self.sessions);
-            if asks {
+            if asks && self.stdio.is_unpaired(lane) {
                 self.reopen_answers(lane);
             }
         }
@@ -365,12 +376,38 @@ impl Pipeline {
             self.appraise(Lane { flow, from: Side::A }, output);
         }
         self.stdio.tick(now, &self.flows, &mut self.sessions);
-        self.http.tick(now, &mut self.sessions);
-        self.processes.tick(now);
+        if self.swept.saturating_add(SWEEP_NS) <= now {
+            self.swept = now;
+            self.http.tick(now, &mut self.sessions);
+            self.processes.tick(now);
+            self.sweep_flows(now, output);
+        }
         self.claim(output);
+    }
+
+    /// Forgets flows whose every known user has ended: pipes tell nobody when they go.
+    fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
+        let over: Vec<FlowId> = self
+            .flows
+            .iter()
+            .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
+            .filter(|flow| flow.users().all(|process| self.processes.is_gone(process)))
+            .map(|flow| flow.id)
+            .collect();
+        for id in over {
+            if let Some(flow) = self.flows.get(id) {
+                output.closed.extend(flow_keys(flow.keys));
+            }
+            self.flow_ended(now, id);
+        }
         let flows = &self.flows;
         self.readers.retain(|flow, _| flows.get(*flow).is_some());
     }
+}
+
+/// A header of the other JSON-RPC framing (LSP, DAP), or bytes that no text has.
+fn is_foreign(line: &[u8]) -> bool {
+    line.starts_with(b"Content-Length:") || line.contains(&0)
 }
 
 fn flow_keys(keys: [Option<EndKey>; 2]) -> impl Iterator<Item = EndKey> {

@@ -63,9 +63,12 @@ enum RowKind {
 /// When a row is not of the recorded form; says which line.
 pub fn replay(text: &str, name: &str, host: &HostName, policy: Policy) -> Result<Vec<Observation>> {
     let events = events(text).with_context(|| format!("{name}: not a recording of flows"))?;
-    let host = host.clone();
+    Ok(run(events, name, host, policy))
+}
+
+fn run(events: Vec<Event>, name: &str, host: &HostName, policy: Policy) -> Vec<Observation> {
     let salt = name.as_bytes();
-    let mut pipeline = Pipeline::new(host, salt, policy, Box::new(NoHost), Limits::default());
+    let mut pipeline = Pipeline::new(host.clone(), salt, policy, Box::new(NoHost), Limits::default());
     let mut output = Output::default();
     let mut last = EPOCH;
     for event in events {
@@ -74,7 +77,7 @@ pub fn replay(text: &str, name: &str, host: &HostName, policy: Policy) -> Result
         pipeline.state(last, &mut output);
     }
     pipeline.finish(last, &mut output);
-    Ok(final_states(output.observations))
+    final_states(output.observations)
 }
 
 /// Of each session the last statement, in the place of its first; everything else as it is.

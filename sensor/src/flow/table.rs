@@ -71,6 +71,11 @@ impl Flow {
         self.lane(side).writers.last().or_else(|| self.lane(side.other()).readers.last())
     }
 
+    /// Everybody who was seen to read or write.
+    pub fn users(&self) -> impl Iterator<Item = ProcessKey> + '_ {
+        self.lanes.iter().flat_map(|lane| lane.writers.iter().chain(lane.readers.iter()))
+    }
+
     fn names(&self) -> impl Iterator<Item = Name> + use<> {
         let objects = match self.channel {
             Channel::Tcp => [None, None],

@@ -25,9 +25,9 @@ impl Users {
         new
     }
 
-    /// Forgets a process that has ended.
-    pub fn remove(&mut self, process: ProcessKey) {
-        self.0.retain(|known| *known != process);
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = ProcessKey> + '_ {
+        self.0.iter().copied()
     }
 
     /// The latest user.

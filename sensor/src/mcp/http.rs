@@ -7,10 +7,8 @@
 mod exchange;
 mod place;
 
-use std::collections::HashMap;
-
 use super::message::{Era, Kind, Message, Notification, Parsed, parse};
-use super::session::{ExchangeKey, SessionNumber};
+use super::session::{ExchangeKey, Session, SessionNumber};
 use super::signature::{Marks, event_marks, http_marks};
 use super::table::{self, SessionTable, witness};
 use crate::event::UnixNs;
@@ -18,11 +16,9 @@ use crate::flow::{FlowId, FlowTable, Side};
 use crate::observation::Transport;
 use crate::protocol::http1::{HttpEvent, RequestHead, ResponseHead};
 use crate::protocol::sse::SseEvent;
-use exchange::{Answer, Exchange};
+use exchange::{Answer, Exchange, Exchanges};
 use place::{Index, Place, SessionIdDigest};
 
-/// Exchanges that are open at the same time on the whole host; the oldest of them makes way.
-const EXCHANGES_MAX: usize = 16_384;
 /// After this long without a message a session of the modern era is over (DESIGN: session).
 const MODERN_IDLE_NS: u64 = 5 * 60 * 1_000_000_000;
 /// A legacy session ends by DELETE or with a process; a remote client that just went away, after this.
@@ -31,7 +27,7 @@ const LEGACY_IDLE_NS: u64 = 30 * 60 * 1_000_000_000;
 /// Exchanges under way, and how sessions are found again.
 #[derive(Default)]
 pub struct Http {
-    exchanges: HashMap<ExchangeKey, Exchange>,
+    exchanges: Exchanges,
     index: Index,
 }
 
@@ -58,15 +54,15 @@ impl Http {
         let mut progress = Progress::default();
         match event {
             HttpEvent::Request { exchange, head } => {
-                self.open((flow, exchange), Exchange::new(time, client, head));
+                self.exchanges.insert((flow, exchange), Exchange::new(time, client, head));
             }
             HttpEvent::RequestBody { exchange, bytes } => {
-                if let Some(exchange) = self.exchanges.get_mut(&(flow, exchange)) {
+                if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
                     exchange.request_body(&bytes);
                 }
             }
             HttpEvent::RequestGap { exchange, lost } => {
-                if let Some(exchange) = self.exchanges.get_mut(&(flow, exchange)) {
+                if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
                     exchange.request_gap(lost);
                 }
             }
@@ -81,16 +77,16 @@ impl Http {
                 self.response_body(time, (flow, exchange), &bytes, flows, sessions);
             }
             HttpEvent::ResponseGap { exchange, lost } => {
-                if let Some(exchange) = self.exchanges.get_mut(&(flow, exchange)) {
+                if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
                     exchange.answer.gap(lost);
                 }
             }
             HttpEvent::ResponseEnd { exchange } => {
-                self.response_end(time, (flow, exchange), sessions);
+                self.response_end(time, (flow, exchange), flows, sessions);
             }
             HttpEvent::Broken { exchange, .. } => {
                 if let Some(exchange) = exchange {
-                    self.exchanges.remove(&(flow, exchange));
+                    self.exchanges.remove((flow, exchange));
                 }
             }
         }
@@ -99,13 +95,13 @@ impl Http {
 
     /// A connection is gone.
     pub fn flow_ended(&mut self, flow: FlowId) {
-        self.exchanges.retain(|(own, _), _| *own != flow);
+        self.exchanges.remove_flow(flow);
     }
 
     /// Whether an exchange of this connection is a session's.
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {
-        self.exchanges.iter().any(|((own, _), exchange)| *own == flow && exchange.session.is_some())
+        self.exchanges.of(flow).any(|exchange| exchange.session.is_some())
     }
 
     /// Ends sessions that were silent for too long.
@@ -128,21 +124,7 @@ impl Http {
     /// Forgets a session.
     pub fn forget(&mut self, number: SessionNumber) {
         self.index.forget(number);
-        for exchange in self.exchanges.values_mut() {
-            if exchange.session == Some(number) {
-                exchange.session = None;
-            }
-        }
-    }
-
-    fn open(&mut self, key: ExchangeKey, exchange: Exchange) {
-        if self.exchanges.len() >= EXCHANGES_MAX
-            && let Some(oldest) =
-                self.exchanges.iter().min_by_key(|(_, exchange)| exchange.since).map(|(key, _)| *key)
-        {
-            self.exchanges.remove(&oldest);
-        }
-        self.exchanges.insert(key, exchange);
+        self.exchanges.forget(number);
     }
 
     /// A request is complete. Gives false when it is none of MCP's.
@@ -153,7 +135,7 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) -> bool {
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return false };
+        let Some(exchange) = self.exchanges.get_mut(key) else { return false };
         let Some(place) = Place::of(flows, key.0, exchange.client, &exchange.head) else { return false };
         let messages = exchange.take_request_messages();
         let mut marks = http_marks(&exchange.head, None);
@@ -161,7 +143,7 @@ impl Http {
         exchange.marks = marks;
         let awaits_stream = exchange.head.method == "GET" && accepts_events(&exchange.head);
         let number = self.session_of(time, &place, &messages, marks, sessions);
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return false };
+        let Some(exchange) = self.exchanges.get_mut(key) else { return false };
         exchange.session = number;
         let Some(number) = number else {
             exchange.foreign = !awaits_stream;
@@ -227,11 +209,12 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(&key) else {
-            // The request was not seen: only an event stream is worth following, its session unknown.
-            let _ = client;
-            return;
-        };
+        if self.exchanges.get(key).is_none() {
+            // The request was not seen: an event stream is worth following all the same, its answers tell
+            // whose it is.
+            self.exchanges.insert(key, Exchange::orphan(time, client));
+        }
+        let Some(exchange) = self.exchanges.get_mut(key) else { return };
         exchange.status = head.status;
         exchange.answer = Answer::of(&head, exchange.foreign);
         let marks = http_marks(&exchange.head, Some(&head));
@@ -273,7 +256,7 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(key) else { return };
         for event in exchange.answer.push(bytes) {
             self.stream_event(time, key, &event, flows, sessions);
         }
@@ -291,7 +274,7 @@ impl Http {
         if event.event.as_deref() == Some("endpoint") {
             self.endpoint(time, key, event, flows, sessions);
         } else if let Parsed::Rpc { messages, .. } = parse(&event.data) {
-            self.server_messages(time, key, &messages, marks, sessions);
+            self.server_messages(time, key, &messages, marks, flows, sessions);
         }
     }
 
@@ -304,7 +287,7 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(key) else { return };
         let Some(mut place) = Place::of(flows, key.0, exchange.client, &exchange.head) else { return };
         if exchange.session.is_some() || event.data.len() > place::TARGET_BYTES_MAX {
             return;
@@ -319,13 +302,19 @@ impl Http {
         self.index.learn_endpoint(&place, &event.data, number);
     }
 
-    fn response_end(&mut self, time: UnixNs, key: ExchangeKey, sessions: &mut SessionTable) {
-        let Some(mut exchange) = self.exchanges.remove(&key) else { return };
+    fn response_end(
+        &mut self,
+        time: UnixNs,
+        key: ExchangeKey,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let Some(mut exchange) = self.exchanges.remove(key) else { return };
         let messages = exchange.answer.finish();
         let (session, status) = (exchange.session, exchange.status);
         self.exchanges.insert(key, exchange);
-        self.server_messages(time, key, &messages, Marks::default(), sessions);
-        self.exchanges.remove(&key);
+        self.server_messages(time, key, &messages, Marks::default(), flows, sessions);
+        self.exchanges.remove(key);
         let Some(number) = session else { return };
         if status >= 400
             && let Some(session) = sessions.change(number)
@@ -339,16 +328,50 @@ impl Http {
         }
     }
 
+    /// The session that an exchange carries; for a stream whose opening was not seen, the one between the
+    /// same client and server that waits for what it answers.
+    fn session_of_stream(
+        &mut self,
+        key: ExchangeKey,
+        messages: &[Message],
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) -> Option<SessionNumber> {
+        let exchange = self.exchanges.get_mut(key)?;
+        if exchange.session.is_some() || !exchange.orphan {
+            return exchange.session;
+        }
+        let flow = flows.get(key.0)?;
+        let client = flow.process(exchange.client);
+        let server = flow.tuple_of(exchange.client).map(|tuple| tuple.remote);
+        let waits = |session: &&Session| {
+            session.transport != Transport::Stdio
+                && session.client == client
+                && session.http.server == server
+                && messages.iter().any(|message| {
+                    matches!(&message.kind, Kind::Response(r) if r.id.as_ref().is_some_and(|id| session.awaits(id)))
+                })
+        };
+        let number = sessions.iter().filter(|session| !session.ended).find(waits)?.number;
+        exchange.session = Some(number);
+        if let Some(session) = sessions.change(number)
+            && !session.initialized
+        {
+            session.transport = Transport::Sse;
+        }
+        Some(number)
+    }
+
     fn server_messages(
-        &self,
+        &mut self,
         time: UnixNs,
         key: ExchangeKey,
         messages: &[Message],
         marks: Marks,
+        flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get(&key) else { return };
-        let Some(number) = exchange.session else { return };
+        let Some(number) = self.session_of_stream(key, messages, flows, sessions) else { return };
         for message in messages {
             sessions.count_message();
             let Kind::Response(response) = &message.kind else {

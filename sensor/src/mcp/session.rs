@@ -327,6 +327,13 @@ impl Session {
         }
     }
 
+    /// Its `initialize` was not answered yet, as far as was reported.
+    #[must_use]
+    pub fn is_handshaking(&self) -> bool {
+        self.initialized
+            && self.pending.values().flatten().any(|pending| pending.method == "initialize")
+    }
+
     /// Adds a piece of evidence once.
     pub fn witness(&mut self, evidence: Evidence) {
         if self.evidence.len() < EVIDENCE_MAX && !self.evidence.contains(&evidence) {

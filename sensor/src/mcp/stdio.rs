@@ -92,6 +92,18 @@ impl Stdio {
         }
     }
 
+    /// Whether this lane has requests of a session that got no answer yet.
+    #[must_use]
+    pub fn is_unpaired(&self, lane: Lane) -> bool {
+        self.unpaired.iter().any(|unpaired| unpaired.requests == lane)
+    }
+
+    /// Nothing waits for time to pass.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.early.is_empty() && self.closing.is_empty()
+    }
+
     /// One lane is over. So is the session once its server says no more; after its client's last word
     /// answers may still come.
     pub fn lane_ended(&mut self, time: UnixNs, lane: Lane, sessions: &mut SessionTable) {

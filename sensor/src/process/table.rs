@@ -89,7 +89,7 @@ impl ProcessTable {
 
     /// Whether it is known to have ended.
     #[must_use]
-    pub fn has_exited(&self, process: ProcessKey) -> bool {
+    pub fn is_gone(&self, process: ProcessKey) -> bool {
         self.entries.get(&process).is_some_and(|entry| entry.exited)
     }
 
@@ -173,7 +173,7 @@ mod tests {
         table.exec(exec(1, "/bin/sh"));
         table.exit(1000, key(1));
         table.tick(2000);
-        assert!(table.has_exited(key(1)));
+        assert!(table.is_gone(key(1)) && table.image(key(1)).is_some());
         table.tick(1001 + EXITED_KEPT_NS);
         assert!(table.image(key(1)).is_none());
     }

@@ -2,7 +2,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+
 use super::*;
+use crate::event::Body as Body_;
 use crate::observation::Body;
 
 fn captures() -> Vec<PathBuf> {
@@ -82,5 +85,92 @@ fn what_is_not_mcp_tells_nothing() {
     });
     for path in negative {
         assert_eq!(replayed(&path), [], "{}", path.display());
+    }
+}
+
+fn recorded(path: &Path) -> Vec<Event> {
+    events(&fs::read_to_string(path).expect("readable")).expect("a recording")
+}
+
+/// Sessions and calls, in an order of their own: the order of statements may differ.
+fn sorted_summary(events: Vec<Event>) -> Vec<String> {
+    let text = summary(&run(events, "test", &HostName::new("recording"), Policy::empty()));
+    let mut sessions: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match sessions.last_mut().filter(|_| line.starts_with("  ")) {
+            Some(session) => *session += line,
+            None => sessions.push(line.to_owned()),
+        }
+    }
+    sessions.sort();
+    sessions
+}
+
+fn process(event: &Event) -> u32 {
+    match &event.body {
+        Body_::Transfer(transfer) => transfer.process.pid,
+        _ => 0,
+    }
+}
+
+/// Calls are reported when they return: a process that is held up inside a call is reported late.
+fn delayed(mut events: Vec<Event>, delays: &[(usize, usize)]) -> Vec<Event> {
+    for &(from, by) in delays {
+        let mut at = from % events.len();
+        for _ in 0..by {
+            if at + 1 >= events.len() || process(&events[at]) == process(&events[at + 1]) {
+                break;
+            }
+            let (early, late) = (events[at].time, events[at + 1].time);
+            events.swap(at, at + 1);
+            events[at].time = early;
+            events[at + 1].time = late;
+            at += 1;
+        }
+    }
+    events
+}
+
+/// The same bytes in other pieces.
+fn recut(events: Vec<Event>, cuts: &[usize]) -> Vec<Event> {
+    let mut cuts = cuts.iter().cycle();
+    let mut pieces = Vec::new();
+    for event in events {
+        let Body_::Transfer(transfer) = &event.body else { continue };
+        let mut rest = transfer.payload.as_slice();
+        while rest.len() > 1 {
+            let cut = (1 + cuts.next().copied().unwrap_or(7)).min(rest.len());
+            let (piece, left) = rest.split_at(cut);
+            rest = left;
+            let transfer = Transfer { length: cut as u64, payload: piece.to_vec(), ..transfer.clone() };
+            pieces.push(Event { time: event.time, body: Body_::Transfer(transfer) });
+        }
+        let transfer = Transfer { length: rest.len() as u64, payload: rest.to_vec(), ..transfer.clone() };
+        pieces.push(Event { time: event.time, body: Body_::Transfer(transfer) });
+    }
+    pieces
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn late_reports_change_nothing(
+        file in 0_usize..22,
+        delays in proptest::collection::vec((0_usize..200, 1_usize..3), 1..12),
+    ) {
+        let events = recorded(&captures()[file]);
+        let expected = sorted_summary(events.clone());
+        prop_assert_eq!(sorted_summary(delayed(events, &delays)), expected);
+    }
+
+    #[test]
+    fn other_pieces_change_nothing(
+        file in 0_usize..22,
+        cuts in proptest::collection::vec(0_usize..9000, 1..20),
+    ) {
+        let events = recorded(&captures()[file]);
+        let expected = sorted_summary(events.clone());
+        prop_assert_eq!(sorted_summary(recut(events, &cuts)), expected);
     }
 }

@@ -1,13 +1,73 @@
 //! One request and its response, while they are under way.
 
+use std::collections::BTreeMap;
+
 use crate::event::UnixNs;
-use crate::flow::Side;
+use crate::flow::{FlowId, Side};
 use crate::mcp::message::{Message, Parsed, parse};
-use crate::mcp::session::SessionNumber;
+use crate::mcp::session::{ExchangeKey, SessionNumber};
 use crate::mcp::signature::Marks;
 use crate::protocol::body::{BodyCollector, BodyKind};
-use crate::protocol::http1::{RequestHead, ResponseHead};
+use crate::protocol::http1::{Headers, RequestHead, ResponseHead, Version};
 use crate::protocol::sse::{SseDecoder, SseEvent};
+
+/// Exchanges that are open at the same time on the whole host; past this, those of the flow that was opened
+/// first make way.
+const EXCHANGES_MAX: usize = 16_384;
+
+/// The open exchanges, by flow.
+#[derive(Default)]
+pub(super) struct Exchanges {
+    flows: BTreeMap<FlowId, BTreeMap<u64, Exchange>>,
+    count: usize,
+}
+
+impl Exchanges {
+    pub(super) fn insert(&mut self, (flow, number): ExchangeKey, exchange: Exchange) {
+        while self.count >= EXCHANGES_MAX
+            && let Some((_, oldest)) = self.flows.pop_first()
+        {
+            self.count -= oldest.len();
+        }
+        if self.flows.entry(flow).or_default().insert(number, exchange).is_none() {
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn get(&self, (flow, number): ExchangeKey) -> Option<&Exchange> {
+        self.flows.get(&flow)?.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, (flow, number): ExchangeKey) -> Option<&mut Exchange> {
+        self.flows.get_mut(&flow)?.get_mut(&number)
+    }
+
+    pub(super) fn remove(&mut self, (flow, number): ExchangeKey) -> Option<Exchange> {
+        let own = self.flows.get_mut(&flow)?;
+        let exchange = own.remove(&number)?;
+        if own.is_empty() {
+            self.flows.remove(&flow);
+        }
+        self.count -= 1;
+        Some(exchange)
+    }
+
+    pub(super) fn remove_flow(&mut self, flow: FlowId) {
+        self.count -= self.flows.remove(&flow).map_or(0, |own| own.len());
+    }
+
+    pub(super) fn of(&self, flow: FlowId) -> impl Iterator<Item = &Exchange> {
+        self.flows.get(&flow).into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub(super) fn forget(&mut self, number: SessionNumber) {
+        for exchange in self.flows.values_mut().flat_map(BTreeMap::values_mut) {
+            if exchange.session == Some(number) {
+                exchange.session = None;
+            }
+        }
+    }
+}
 
 /// An exchange.
 pub(super) struct Exchange {
@@ -23,6 +83,8 @@ pub(super) struct Exchange {
     pub(super) foreign: bool,
     /// A DELETE that, when it succeeds, ends the session.
     pub(super) ends_session: bool,
+    /// Its request was not seen.
+    pub(super) orphan: bool,
     request: Option<BodyCollector>,
 }
 
@@ -40,7 +102,19 @@ impl Exchange {
             answer: Answer::Nothing,
             foreign: false,
             ends_session: false,
+            orphan: false,
         }
+    }
+
+    /// An exchange that is first seen by its response.
+    pub(super) fn orphan(since: UnixNs, client: Side) -> Self {
+        let head = RequestHead {
+            method: String::new(),
+            target: String::new(),
+            version: Version::Http11,
+            headers: Headers::default(),
+        };
+        Self { orphan: true, ..Self::new(since, client, head) }
     }
 
     pub(super) fn request_body(&mut self, bytes: &[u8]) {

@@ -142,7 +142,10 @@ impl Index {
                 .map(|session| session.number);
         }
         if let Some(id) = place.session_id {
-            return open(Key::Id(place.to, id)).map(|session| session.number);
+            // A client can only have an id that nobody gave out yet when the report of the answer that
+            // gave it is late.
+            let late = || open(client_key(place, false)).filter(|session| session.is_handshaking());
+            return open(Key::Id(place.to, id)).or_else(late).map(|session| session.number);
         }
         if place.method != "POST" {
             return None;
