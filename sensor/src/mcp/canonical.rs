@@ -99,7 +99,16 @@ fn utf16_order(left: &[u8], right: &[u8]) -> Ordering {
 
 fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    for &byte in text {
+    let mut rest = text;
+    while let Some(at) = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0x00..0x20))
+    {
+        let (plain, special) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let Some((&byte, after)) = special.split_first() else {
+            break;
+        };
         match byte {
             b'"' | b'\\' => out.extend([b'\\', byte]),
             0x08 => out.extend(b"\\b"),
@@ -107,10 +116,11 @@ fn string(text: &[u8], out: &mut Vec<u8>) {
             0x0a => out.extend(b"\\n"),
             0x0c => out.extend(b"\\f"),
             0x0d => out.extend(b"\\r"),
-            0x00..0x20 => out.extend(format!("\\u{byte:04x}").bytes()),
-            _ => out.push(byte),
+            _ => out.extend(format!("\\u{byte:04x}").bytes()),
         }
+        rest = after;
     }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }
 

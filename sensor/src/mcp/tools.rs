@@ -11,6 +11,10 @@ use super::json::{NotJson, Reader};
 /// Most tools of one list that are kept; the largest list seen in the wild has 300.
 pub const TOOLS_MAX: usize = 4096;
 
+/// Longest definition that is put in canonical form, in bytes; of a longer one the digest is that of the text
+/// as it is written. Real ones have a few KB: this bounds what a hostile list costs.
+const CANONICAL_BYTES_MAX: usize = 1024 * 1024;
+
 /// SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
@@ -83,8 +87,13 @@ impl ToolList {
                 list.dropped += 1;
                 return Ok(());
             };
+            let definition = reader.since(start);
             canonical.clear();
-            canonical::write(&mut Reader::new(reader.since(start)), &mut canonical)?;
+            if definition.len() <= CANONICAL_BYTES_MAX {
+                canonical::write(&mut Reader::new(definition), &mut canonical)?;
+            } else {
+                canonical.extend_from_slice(definition);
+            }
             list.tools.push(Tool {
                 name: clean(&name),
                 digest: Digest::of(&canonical),

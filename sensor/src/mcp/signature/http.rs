@@ -78,6 +78,9 @@ fn header_marks(headers: &Headers) -> Marks {
 
 fn path_marks(path: &str, target: &str) -> Marks {
     let mut marks = Marks::default();
+    if names_mcp_resource(target) {
+        marks.add(Mark::Strong(Sign::Authorization));
+    }
     let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(at) = path.find("/.well-known/") {
         let name = path.get(at + "/.well-known/".len()..).unwrap_or_default();
@@ -102,6 +105,21 @@ fn path_marks(path: &str, target: &str) -> Marks {
         marks.add(Mark::Weak);
     }
     marks
+}
+
+/// An OAuth request for a token that is good for an MCP server (RFC 8707).
+fn names_mcp_resource(target: &str) -> bool {
+    let query = target
+        .split_once('?')
+        .map(|(_, query)| query)
+        .unwrap_or_default();
+    query
+        .split('&')
+        .filter_map(|field| field.strip_prefix("resource="))
+        .any(|value| {
+            let value = value.to_ascii_lowercase();
+            value.ends_with("/mcp") || value.ends_with("%2fmcp")
+        })
 }
 
 fn has_session_query(target: &str) -> bool {

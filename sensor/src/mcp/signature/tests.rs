@@ -295,6 +295,11 @@ fn what_heads_say() {
             vec![Strong(Sign::Authorization)],
         ),
         (
+            "GET /authorize?resource=https%3A%2F%2Fa.example%2Fmcp&x=1 HTTP/1.1",
+            None,
+            vec![Strong(Sign::Authorization)],
+        ),
+        (
             "GET /.well-known/agent-card.json HTTP/1.1",
             None,
             vec![Against(Protocol::A2a)],
