@@ -11,3 +11,4 @@ pub mod signature;
 pub mod stdio;
 pub mod table;
 pub mod tools;
+mod value;

@@ -1,8 +1,9 @@
 //! The outermost object of a message.
 
-use super::fields::{Answer, Failure, Keys, Params, clean, id};
+use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader};
 use super::message::Id;
+use super::value::{Keys, clean, id};
 
 /// What the outermost object holds.
 #[derive(Default)]

@@ -1,64 +1,9 @@
 //! What of a message's `params`, `result` and `error` is looked at: read once, in the order it comes.
 
-use std::borrow::Cow;
-
 use super::json::{NotJson, Reader, Shape};
-use super::message::{ERROR_BYTES_MAX, Id, NAME_BYTES_MAX, Peer, URI_BYTES_MAX};
-use super::tools::{Digest, ToolList};
-
-/// Longest id that is kept as it is, in bytes.
-const ID_BYTES_MAX: usize = 128;
-
-/// Most revisions that are kept of a list; there have been five in two years.
-const REVISIONS_MAX: usize = 32;
-
-/// Keys that were seen in one object. Said of the keys that matter only.
-#[derive(Default)]
-pub(super) struct Keys {
-    seen: u32,
-    /// One came twice.
-    pub(super) duplicate: bool,
-}
-
-impl Keys {
-    pub(super) const fn see(&mut self, bit: u32) {
-        self.duplicate |= self.seen & 1 << bit != 0;
-        self.seen |= 1 << bit;
-    }
-}
-
-/// A `protocolVersion`.
-#[derive(Default, PartialEq, Eq)]
-pub(super) enum Revision {
-    #[default]
-    Missing,
-    /// Text, as MCP has it.
-    Text(String),
-    /// A number, as ACP has it.
-    Number,
-}
-
-impl Revision {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
-        match reader.shape()? {
-            Shape::Number => reader.skip().map(|()| Self::Number),
-            _ => Ok(name(reader)?.map_or(Self::Missing, Self::Text)),
-        }
-    }
-
-    /// Text of the form `2025-11-25`.
-    pub(super) fn is_date(&self) -> bool {
-        matches!(self, Self::Text(text) if is_date(text))
-    }
-
-    pub(super) fn into_text(self) -> Option<String> {
-        if let Self::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
-    }
-}
+use super::message::{ERROR_BYTES_MAX, Id, Peer, URI_BYTES_MAX};
+use super::tools::ToolList;
+use super::value::{Keys, Revision, cut, id, is_object, name, peer, revisions, whole_number};
 
 /// `_meta`, the keys that MCP itself defines.
 #[derive(Default)]
@@ -300,82 +245,6 @@ impl Failure {
     }
 }
 
-/// An id; none for what cannot be one.
-pub(super) fn id(reader: &mut Reader<'_>) -> Result<Option<Id>, NotJson> {
-    Ok(match reader.shape()? {
-        Shape::Number => reader.number()?.map(|text| {
-            whole_number(text).map_or_else(|| Id::Decimal(cut(text, ID_BYTES_MAX)), Id::Number)
-        }),
-        Shape::Text => reader
-            .string()?
-            .map(|text| match std::str::from_utf8(&text) {
-                Ok(short) if short.len() <= ID_BYTES_MAX => Id::Text(short.to_owned()),
-                _ => Id::Long(Digest::of(&text)),
-            }),
-        _ => {
-            reader.skip()?;
-            None
-        }
-    })
-}
-
-/// A text of the form `2025-11-25`.
-pub(super) fn is_date(text: &str) -> bool {
-    let form = |(at, byte): (usize, u8)| {
-        if at == 4 || at == 7 {
-            byte == b'-'
-        } else {
-            byte.is_ascii_digit()
-        }
-    };
-    text.len() == 10 && text.bytes().enumerate().all(form)
-}
-
-/// A name fit for display and storage: valid UTF-8, no control characters, at most
-/// [`NAME_BYTES_MAX`] bytes.
-pub(super) fn clean(text: &[u8]) -> String {
-    let mut text = cut(text, NAME_BYTES_MAX);
-    text.retain(|char| !char.is_control());
-    text
-}
-
-fn cut(text: &[u8], bytes_max: usize) -> String {
-    // Four bytes more than wanted, so that a character at the edge is not taken for a broken one.
-    let head: Cow<'_, str> = String::from_utf8_lossy(text.get(..bytes_max + 4).unwrap_or(text));
-    head.get(..head.floor_char_boundary(bytes_max))
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn name(reader: &mut Reader<'_>) -> Result<Option<String>, NotJson> {
-    Ok(reader.string()?.map(|text| clean(&text)))
-}
-
-fn peer(reader: &mut Reader<'_>) -> Result<Option<Peer>, NotJson> {
-    let mut peer = Peer::default();
-    let is_object = reader.object(|reader, key| {
-        match key {
-            b"name" => peer.name = name(reader)?.filter(|name| !name.is_empty()),
-            b"version" => peer.version = name(reader)?.filter(|version| !version.is_empty()),
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(is_object.then_some(peer))
-}
-
-fn revisions(reader: &mut Reader<'_>) -> Result<Vec<String>, NotJson> {
-    let mut revisions = Vec::new();
-    reader.array(|reader| {
-        let text = name(reader)?;
-        if revisions.len() < REVISIONS_MAX {
-            revisions.extend(text);
-        }
-        Ok(())
-    })?;
-    Ok(revisions)
-}
-
 fn has_content(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
     const TYPES: [&[u8]; 5] = [b"text", b"image", b"audio", b"resource", b"resource_link"];
     let (mut blocks, mut known) = (0_usize, 0_usize);
@@ -395,21 +264,4 @@ fn has_content(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
         Ok(())
     })?;
     Ok(blocks > 0 && blocks == known)
-}
-
-fn is_object(reader: &mut Reader<'_>) -> Result<bool, NotJson> {
-    let is_object = reader.shape()? == Shape::Object;
-    reader.skip()?;
-    Ok(is_object)
-}
-
-fn whole_number(text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?;
-    if let Ok(number) = text.parse() {
-        return Some(number);
-    }
-    // 1.0 and 1e2 are whole, up to where a double holds every whole number.
-    let number: f64 = text.parse().ok()?;
-    #[allow(clippy::cast_possible_truncation)] // checked
-    (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
 }

@@ -1,10 +1,11 @@
 //! One JSON text → the JSON-RPC messages in it, with what MCP needs to know of each.
 
 use super::envelope::Envelope;
-use super::fields::{Answer, Failure, Params, Revision};
+use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader, Shape};
 use super::signature::{self, Marks};
 use super::tools::{Digest, Tool};
+use super::value::Revision;
 
 /// Longest method, tool, prompt, client or server name that is kept, in bytes. Control characters are
 /// replaced, more is cut off.

@@ -5,8 +5,8 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use super::canonical;
-use super::fields::clean;
 use super::json::{NotJson, Reader};
+use super::value::clean;
 
 /// Most tools of one list that are kept; the largest list seen in the wild has 300.
 pub const TOOLS_MAX: usize = 4096;

@@ -6,6 +6,7 @@
 mod chunked;
 mod collect;
 mod connection;
+mod exchanges;
 mod framing;
 mod head;
 

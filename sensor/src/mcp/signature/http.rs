@@ -1,7 +1,7 @@
 //! Marks of HTTP heads, of server-sent events, and of lines that are no JSON.
 
 use super::{Mark, Marks, Protocol, Sign};
-use crate::mcp::fields::is_date;
+use crate::mcp::value::is_date;
 use crate::protocol::http1::{Headers, RequestHead, ResponseHead};
 use crate::protocol::sse::SseEvent;
 

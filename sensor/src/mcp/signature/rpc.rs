@@ -2,7 +2,8 @@
 
 use super::{Mark, Marks, Protocol, Sign};
 use crate::mcp::envelope::Envelope;
-use crate::mcp::fields::{Answer, Params, Revision, is_date};
+use crate::mcp::fields::{Answer, Params};
+use crate::mcp::value::{Revision, is_date};
 
 /// `UnsupportedProtocolVersion` of 2026-07-28.
 const UNSUPPORTED_REVISION: i64 = -32022;

@@ -1,42 +1,20 @@
 //! Both directions of one connection, and which response answers which request.
 
-use std::collections::VecDeque;
-
 use super::chunked::{Chunks, chunk_start};
 use super::collect::{self, Collected, HeadCollector};
+use super::exchanges::{Exchanges, Method, Waiting};
 use super::framing::Framing;
 use super::head::{self, Guess, Headers, ResponseHead, Version};
 use super::{HttpEvent, Side};
-
-/// Most requests that wait for their response; the oldest makes way. Browsers never pipeline, and
-/// servers stop reading after a few.
-const WAITING_MAX: usize = 64;
 
 /// Decodes one connection.
 #[derive(Default)]
 pub struct Connection {
     client: Stream,
     server: Stream,
-    next_exchange: u64,
-    waiting: VecDeque<Waiting>,
-    /// The next response answers the newest request: some before it may have been lost.
-    newest_first: bool,
+    exchanges: Exchanges,
     /// The connection speaks something else from here on (upgrade, tunnel).
     opaque: bool,
-}
-
-/// A request that was seen and not answered.
-struct Waiting {
-    exchange: u64,
-    method: Method,
-}
-
-/// What of the method decides whether the response has a body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Head,
-    Connect,
-    Other,
 }
 
 /// One direction.
@@ -206,7 +184,7 @@ impl Connection {
             ..Stream::default()
         };
         if side == Side::Server {
-            self.newest_first = true;
+            self.exchanges.doubt();
         }
     }
 
@@ -223,9 +201,8 @@ impl Connection {
         if side == Side::Client {
             return;
         }
-        let exchange = self.waiting.pop_back().map(|newest| newest.exchange);
-        self.waiting.clear();
-        let exchange = exchange.unwrap_or_else(|| self.new_exchange());
+        self.exchanges.doubt();
+        let exchange = self.exchanges.answer().exchange;
         let headers = [
             ("content-type", "text/event-stream"),
             ("transfer-encoding", coding),
@@ -259,16 +236,7 @@ impl Connection {
     fn request(&mut self, text: &[u8], out: &mut Vec<HttpEvent>) -> Result<(), &'static str> {
         let head = head::request(text)?;
         let framing = Framing::of_request(&head.headers, head.version)?;
-        let exchange = self.new_exchange();
-        let method = match head.method.as_str() {
-            "HEAD" => Method::Head,
-            "CONNECT" => Method::Connect,
-            _ => Method::Other,
-        };
-        if self.waiting.len() >= WAITING_MAX {
-            self.waiting.pop_front();
-        }
-        self.waiting.push_back(Waiting { exchange, method });
+        let exchange = self.exchanges.ask(Method::of(&head.method));
         out.push(HttpEvent::Request { exchange, head });
         self.open(Side::Client, exchange, framing, out);
         Ok(())
@@ -280,7 +248,7 @@ impl Connection {
             return Ok(());
         }
         let framing = Framing::of_response(&head.headers, head.version)?;
-        let Waiting { exchange, method } = self.answered();
+        let Waiting { exchange, method } = self.exchanges.answer();
         let tunnel = method == Method::Connect && (200..300).contains(&head.status);
         self.opaque = head.status == 101 || tunnel;
         let bodiless = self.opaque || method == Method::Head || matches!(head.status, 204 | 304);
@@ -296,31 +264,6 @@ impl Connection {
             out,
         );
         Ok(())
-    }
-
-    /// The request that the response at hand answers.
-    fn answered(&mut self) -> Waiting {
-        let waiting = if std::mem::take(&mut self.newest_first) {
-            let newest = self.waiting.pop_back();
-            self.waiting.clear();
-            newest
-        } else {
-            self.waiting.pop_front()
-        };
-        waiting.unwrap_or_else(|| {
-            // Its request was lost, or comes late: then it must not be taken for the next one.
-            self.newest_first = true;
-            Waiting {
-                exchange: self.new_exchange(),
-                method: Method::Other,
-            }
-        })
-    }
-
-    const fn new_exchange(&mut self) -> u64 {
-        let exchange = self.next_exchange;
-        self.next_exchange += 1;
-        exchange
     }
 
     fn open(&mut self, side: Side, exchange: u64, framing: Framing, out: &mut Vec<HttpEvent>) {
