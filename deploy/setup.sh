@@ -28,7 +28,6 @@ case $WHAT in
     ci) STEPS=8 ;;
     *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
 esac
-STEP=0
 mkdir -p "$TOOLS/bin" "$TOOLS/log" "$TOOLS/stamp"
 export PATH="$TOOLS/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
@@ -46,7 +45,7 @@ fail() {
     exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
-begin() { STEP=$((STEP + 1)); NAME=$1; }
+begin() { STEP=$1 NAME=$2; }
 note() { say "[$STEP/$STEPS] $NAME: $1"; }
 
 # A stamp holds what was installed; a step is done when its stamp says what the step wants.
@@ -54,26 +53,27 @@ done_before() { [ -f "$TOOLS/stamp/$1" ] && [ "$(<"$TOOLS/stamp/$1")" = "$2" ]; 
 mark_done() { printf '%s\n' "$2" >"$TOOLS/stamp/$1"; }
 
 # long NAME COMMAND…: runs a command into a log of its own, says every 15 s that it is alive, shows the log's end if it fails.
+LONG_CHILD=
 long() {
-    local log=$TOOLS/log/$1.log start=$SECONDS child status=0 shown=0 last
+    local log=$TOOLS/log/$1.log start=$SECONDS status=0 shown=0 last
     shift
     "$@" >"$log" 2>&1 9>&- &
-    child=$!
-    while kill -0 "$child" 2>/dev/null; do
+    LONG_CHILD=$!
+    while kill -0 "$LONG_CHILD" 2>/dev/null; do
         if [ $((SECONDS - start - shown)) -ge 15 ]; then
             shown=$((SECONDS - start))
-            last=$(tail -n 1 "$log" | tr -d '\r\033' | cut -c 1-60)
-            printf '        %3d s  %s\n' "$shown" "$last"
+            last=$(tail -n 1 "$log" | tr -d '\r\033' | cut -c 1-50)
+            printf '      %s: %d s  %s\n' "$NAME" "$shown" "$last"
         fi
         sleep 0.2
     done
-    wait "$child" || status=$?
+    wait "$LONG_CHILD" || status=$?
     if [ "$status" -ne 0 ]; then
         printf 'set-up: %s failed (status %s); the end of %s:\n' "$NAME" "$status" "$log" >&2
         tail -n 20 "$log" >&2
         exit 1
     fi
-    printf '        done in %d s\n' $((SECONDS - start))
+    printf '      %s: done in %d s\n' "$NAME" $((SECONDS - start))
 }
 
 as_root() {
@@ -99,7 +99,7 @@ packages() {
         long apt-update as_root apt-get update
         apt_lists_know "$@" || fail "$NAME: this release of Debian or Ubuntu does not have all of: $*" "$ADVICE"
     fi
-    long "apt-$STEP" as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+    long apt-install as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 apt_lists_know() { apt-get install --simulate --no-install-recommends "$@" >/dev/null 2>&1; }
@@ -114,17 +114,8 @@ cargo_tool() {
 }
 
 step_rust() {
-    begin "Rust"
-    ADVICE="Install it by hand and run this again."
-    have rustup || fail "rustup is not on PATH" "Install it, then run this again."
-    local missing=()
-    have cc && have ld || missing+=(gcc libc6-dev)
-    # libstdc++ for bpf-linker.
-    have g++ || missing+=(g++)
-    if [ ${#missing[@]} -gt 0 ]; then
-        note "installing a C compiler"
-        packages "${missing[@]}"
-    fi
+    begin 1 "Rust"
+    have rustup || fail "rustup is not on PATH" "Install rustup, then run this again."
     local channel
     channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
     if done_before rust "$channel" && [ -d "$(rustup_home)/toolchains/$channel-$(host_triple)" ]; then return; fi
@@ -155,19 +146,39 @@ ordinary_bpf_toolchain() {
 }
 
 # Debian ships rustc with a ready-made `core` for BPF.
-step_bpf_compiler() {
-    begin "BPF compiler"
-    ADVICE="Else: rustup toolchain install nightly --component rust-src && cargo install bpf-linker"
-    if [ -n "${GNOMON_EBPF_OBJECT:-}" ]; then return; fi
-    if [ -d /usr/lib/rustlib/bpfel-unknown-none ] && [ -x /usr/bin/cargo ] && [ -d "/usr/lib/llvm-$LLVM_VERSION/include" ]; then return; fi
-    if ordinary_bpf_toolchain; then return; fi
-    is_debian || fail "nothing here can build BPF programs" "$ADVICE"
-    note "installing rustc-web, its BPF target and LLVM $LLVM_VERSION, about 1 min once"
-    packages rustc-web cargo-web libstd-rust-web-dev-bpf "llvm-$LLVM_VERSION-dev"
+debian_bpf_toolchain() {
+    [ -d /usr/lib/rustlib/bpfel-unknown-none ] && [ -x /usr/bin/cargo ] && [ -d "/usr/lib/llvm-$LLVM_VERSION/include" ]
+}
+
+has_embedded_engine() { [ "$(uname -m)" = x86_64 ] && [ -e /lib64/ld-linux-x86-64.so.2 ]; }
+clickhouse_is_there() { done_before clickhouse "$CHDB_VERSION" && [ -f "$TOOLS/clickhouse/libchdb.so" ]; }
+
+# All packages in one go: apt and dpkg work alone.
+step_packages() {
+    begin 2 "packages"
+    ADVICE="For the BPF toolchain: rustup toolchain install nightly --component rust-src && cargo install bpf-linker"
+    local missing=()
+    have cc && have ld || missing+=(gcc libc6-dev)
+    # libstdc++ for bpf-linker.
+    have g++ || missing+=(g++)
+    if [ -z "${GNOMON_EBPF_OBJECT:-}" ] && ! debian_bpf_toolchain && ! ordinary_bpf_toolchain; then
+        missing+=(rustc-web cargo-web libstd-rust-web-dev-bpf "llvm-$LLVM_VERSION-dev")
+    fi
+    if [ "$WHAT" != run ] || { has_embedded_engine && ! clickhouse_is_there; }; then
+        have node || missing+=(nodejs)
+        have npm || missing+=(npm)
+    fi
+    if [ "$WHAT" != run ]; then
+        have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
+        have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+    fi
+    [ ${#missing[@]} -gt 0 ] || return 0
+    note "installing ${missing[*]}, 1 to 3 min once"
+    packages "${missing[@]}"
 }
 
 step_bpf_linker() {
-    begin "bpf-linker"
+    begin 3 "bpf-linker"
     if [ -n "${GNOMON_EBPF_OBJECT:-}" ]; then return; fi
     if done_before bpf-linker "$BPF_LINKER_VERSION" && [ -x "$TOOLS/bin/bpf-linker" ]; then return; fi
     if ordinary_bpf_toolchain; then return; fi
@@ -178,16 +189,14 @@ step_bpf_linker() {
 }
 
 step_clickhouse() {
-    begin "ClickHouse"
-    if done_before clickhouse "$CHDB_VERSION" && [ -f "$TOOLS/clickhouse/libchdb.so" ]; then return; fi
-    if [ "$(uname -m)" != x86_64 ] || ! ls /lib64/ld-linux-x86-64.so.2 >/dev/null 2>&1; then
+    begin 4 "ClickHouse"
+    if clickhouse_is_there; then return; fi
+    if ! has_embedded_engine; then
         note "no embedded engine for this processor or C library ($(uname -m))"
         say "        Point the collector at a ClickHouse server: [clickhouse] url in deploy/collector.toml,"
         say "        or GNOMON_CLICKHOUSE_URL=http://host:8123 make run"
         return
     fi
-    ADVICE="Install node and npm by hand, then run this again."
-    have npm || { note "installing npm"; packages nodejs npm; }
     note "fetching $CHDB_PACKAGE $CHDB_VERSION (178 MB), about 1 min once"
     rm -rf "$TOOLS/clickhouse.new"
     mkdir -p "$TOOLS/clickhouse.new"
@@ -207,28 +216,17 @@ step_clickhouse() {
     mark_done clickhouse "$CHDB_VERSION"
 }
 
-step_test_tools() {
-    begin "test tools"
-    ADVICE="Install it by hand and run this again."
-    local missing=()
-    have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
-    have node || missing+=(nodejs)
-    have npm || missing+=(npm)
-    have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
-    if [ ${#missing[@]} -gt 0 ]; then
-        note "installing ${missing[*]}"
-        packages "${missing[@]}"
-    fi
+step_nextest() {
+    begin 7 "cargo-nextest"
     if have cargo-nextest; then return; fi
-    note "building cargo-nextest, 3 to 5 min once"
+    note "building, 3 to 5 min once"
     # Optimised for a short build: it only starts our tests.
-    CARGO_FEATURES="--no-default-features --features default-no-update" cargo_tool cargo-nextest "$NEXTEST_VERSION" \
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    CARGO_FEATURES="--no-default-features --features default-no-update" cargo_tool cargo-nextest "$NEXTEST_VERSION" "${QUICK[@]}"
 }
 
 # Each Python peer has its own virtual environment: the two generations of the SDK exclude each other.
 step_python_peers() {
-    begin "Python MCP peers"
+    begin 5 "Python MCP peers"
     local list name want
     for list in tests/peers/python/*.txt; do
         name=$(basename "$list" .txt)
@@ -245,7 +243,7 @@ step_python_peers() {
 }
 
 step_node_peers() {
-    begin "Node MCP peers"
+    begin 6 "Node MCP peers"
     local want
     want=$(sha256sum <tests/peers/node/package-lock.json)
     if done_before node "$want" && [ -d "$TOOLS/peers/node/node_modules" ]; then return; fi
@@ -258,24 +256,31 @@ step_node_peers() {
 }
 
 step_deny() {
-    begin "cargo-deny"
+    begin 8 "cargo-deny"
     if have cargo-deny; then return; fi
     note "building, 3 to 5 min once"
-    CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" \
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" "${QUICK[@]}"
+}
+QUICK=(CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16)
+
+# What is compiled; runs beside what is fetched.
+build_tools() {
+    trap 'kill "$LONG_CHILD" 2>/dev/null; exit 1' TERM
+    step_bpf_linker
+    if [ "$WHAT" != run ]; then step_nextest; fi
+    if [ "$WHAT" = ci ]; then step_deny; fi
 }
 
-CARGO_FEATURES=""
 ADVICE=""
 step_rust
-step_bpf_compiler
-step_bpf_linker
+step_packages
+build_tools &
+BUILDER=$!
+trap 'kill "$BUILDER" 2>/dev/null; wait "$BUILDER"' EXIT
 step_clickhouse
 if [ "$WHAT" != run ]; then
-    step_test_tools
     step_python_peers
     step_node_peers
 fi
-if [ "$WHAT" = ci ]; then
-    step_deny
-fi
+trap - EXIT
+wait "$BUILDER"
