@@ -1,5 +1,6 @@
 //! gnomon-sensor: sees every MCP conversation of one Linux host.
 
+pub mod agent;
 pub mod config;
 pub mod event;
 pub mod flow;

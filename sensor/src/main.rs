@@ -1,2 +1,9 @@
-//! gnomon-sensor
-fn main() {}
+//! `gnomon-sensor`: see [`gnomon_sensor`].
+
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

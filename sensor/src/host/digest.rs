@@ -27,26 +27,29 @@ const INTERPRETERS: [&str; 12] = [
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Subject {
     executable: Option<EndKey>,
-    /// Set for a script.
+    /// Set for a script: its cgroup, working directory and argument: paths mean different files
+    /// in different containers.
     script: Option<String>,
-    path: String,
 }
+
+/// A subject, and where this program can read it.
+type Place = (Subject, String);
 
 /// Digests that are known or on their way.
 pub(super) struct Digests {
     known: HashMap<Subject, Option<String>>,
-    queue: SyncSender<Subject>,
+    queue: SyncSender<Place>,
     done: Receiver<(Subject, Option<String>)>,
     ready: bool,
 }
 
 impl Digests {
     pub(super) fn start() -> std::io::Result<Self> {
-        let (queue, subjects) = sync_channel::<Subject>(QUEUE_MAX);
+        let (queue, subjects) = sync_channel::<Place>(QUEUE_MAX);
         let (results, done) = sync_channel(QUEUE_MAX);
         thread::Builder::new().name("digest".into()).spawn(move || {
-            for subject in subjects {
-                let digest = sha256(&subject.path);
+            for (subject, path) in subjects {
+                let digest = sha256(&path);
                 if results.send((subject, digest)).is_err() {
                     return;
                 }
@@ -56,7 +59,7 @@ impl Digests {
     }
 
     pub(super) fn get(&mut self, image: &Exec) -> Option<String> {
-        let subject = subject(image)?;
+        let (subject, path) = subject(image)?;
         self.collect();
         if let Some(digest) = self.known.get(&subject) {
             return digest.clone();
@@ -64,7 +67,7 @@ impl Digests {
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }
-        if self.queue.try_send(subject.clone()).is_ok() {
+        if self.queue.try_send((subject.clone(), path)).is_ok() {
             self.known.insert(subject, None);
         }
         None
@@ -83,7 +86,7 @@ impl Digests {
     }
 }
 
-fn subject(image: &Exec) -> Option<Subject> {
+fn subject(image: &Exec) -> Option<Place> {
     let exe = image.exe.as_deref()?;
     let name = exe.rsplit('/').next().unwrap_or_default();
     let interpreter = INTERPRETERS.iter().any(|known| {
@@ -91,12 +94,12 @@ fn subject(image: &Exec) -> Option<Subject> {
     });
     if !interpreter {
         let path = format!("/proc/{}/exe", image.process.pid);
-        return Some(Subject { executable: image.exe_inode, script: None, path });
+        return Some((Subject { executable: image.exe_inode, script: None }, path));
     }
     let script = image.argv.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
     let path = Mounts::of(image.process.pid)?.local(script, image.cwd.as_deref())?;
-    let script = Some(format!("{}:{script}", image.cwd.as_deref().unwrap_or_default()));
-    Some(Subject { executable: image.exe_inode, script, path })
+    let place = format!("{}:{}:{script}", image.cgroup, image.cwd.as_deref().unwrap_or_default());
+    Some((Subject { executable: image.exe_inode, script: Some(place) }, path))
 }
 
 fn sha256(path: &str) -> Option<String> {

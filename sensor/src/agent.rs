@@ -1,0 +1,178 @@
+//! The running sensor: kernel, pipeline and whoever takes the observations, on one thread.
+//!
+//! One thread, because order is what the pipeline lives from, and because the ring buffer is the queue:
+//! it is bounded, and what does not fit is counted by the kernel side.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use gnomon_policy::Policy;
+
+use crate::event::{Event, UnixNs};
+use crate::host::LiveHost;
+use crate::kernel::{self, Kernel, Ring};
+use crate::observation::{Body, HostName, Observation, Stats};
+use crate::own;
+use crate::pipeline::{Limits, Output, Pipeline};
+use crate::snapshot;
+
+/// Longest wait for events: what waits for time to pass is looked after this often while there is work.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
+/// The same on a quiet host: four wake-ups a second.
+const QUIET_WAIT: Duration = Duration::from_millis(250);
+/// Statistics are stated this often.
+const STATS_EVERY: Duration = Duration::from_secs(60);
+
+/// What a sensor is started with.
+pub struct Settings {
+    /// The name that is shown.
+    pub host_name: HostName,
+    /// Gateways and exceptions.
+    pub policy: Policy,
+}
+
+/// A sensor that is attached.
+pub struct Agent {
+    kernel: Kernel,
+    ring: Ring,
+    pipeline: Pipeline,
+    stats_at: Instant,
+}
+
+impl Agent {
+    /// Attaches to the kernel and takes in what was there before.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be had at all; the message says what to do.
+    pub fn start(settings: Settings) -> Result<Self> {
+        let mut kernel = Kernel::attach(&kernel::Settings::default())?;
+        let ring = kernel.take_ring().context("the ring buffer has one reader")?;
+        let host = LiveHost::start().context("cannot start a thread")?;
+        let salt = boot_salt();
+        let mut pipeline =
+            Pipeline::new(settings.host_name, &salt, settings.policy, Box::new(host), Limits::default());
+        let mut output = Output::default();
+        let before = snapshot::snapshot(&mut kernel).context("cannot take in what runs already")?;
+        for event in before {
+            pipeline.push(event, &mut output);
+        }
+        Ok(Self { kernel, ring, pipeline, stats_at: Instant::now() })
+    }
+
+    /// What is attached, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let hooks = self.kernel.hooks();
+        let on = hooks.values().filter(|state| !state.starts_with("off")).count();
+        format!("{on} of {} kernel hooks attached", hooks.len())
+    }
+
+    /// Changes the policy; open sessions are judged again.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.pipeline.set_policy(policy);
+    }
+
+    /// Runs until `stop` is set or `duration` is over. Ends with statistics.
+    ///
+    /// # Errors
+    /// What `sink` says, and when the ring buffer cannot be read.
+    pub fn run(
+        &mut self,
+        stop: &AtomicBool,
+        duration: Option<Duration>,
+        sink: &mut dyn FnMut(Observation) -> Result<()>,
+    ) -> Result<()> {
+        let until = duration.and_then(|duration| Instant::now().checked_add(duration));
+        while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+            self.turn(until, sink)?;
+        }
+        let mut output = Output::default();
+        self.pipeline.finish(now(), &mut output);
+        self.apply(output, sink)?;
+        sink(self.stats())
+    }
+
+    /// One turn: events, what follows from them, statistics when they are due.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn turn(
+        &mut self,
+        until: Option<Instant>,
+        sink: &mut dyn FnMut(Observation) -> Result<()>,
+    ) -> Result<()> {
+        let mut wait = if self.pipeline.is_quiet() { QUIET_WAIT } else { BUSY_WAIT };
+        if let Some(until) = until {
+            wait = wait.min(until.saturating_duration_since(Instant::now()));
+        }
+        let mut events: Vec<Event> = Vec::new();
+        self.ring.read(wait, &mut events).context("cannot read the ring buffer")?;
+        let mut output = Output::default();
+        for event in events {
+            self.pipeline.push(event, &mut output);
+            // A verdict is worth most while the flow is young.
+            self.judge(&mut output);
+        }
+        self.pipeline.state(now(), &mut output);
+        self.apply(output, sink)?;
+        if self.stats_at.elapsed() >= STATS_EVERY {
+            self.stats_at = Instant::now();
+            sink(self.stats())?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, output: &mut Output) {
+        for (end, verdict) in output.judgements.drain(..) {
+            // Refused for want of room: the end stays as it is and is judged again.
+            let _ = self.kernel.judge(end, verdict);
+        }
+        for end in output.closed.drain(..) {
+            let _ = self.kernel.forget(end);
+        }
+    }
+
+    fn apply(
+        &mut self,
+        mut output: Output,
+        sink: &mut dyn FnMut(Observation) -> Result<()>,
+    ) -> Result<()> {
+        self.judge(&mut output);
+        output.observations.into_iter().try_for_each(sink)
+    }
+
+    fn stats(&self) -> Observation {
+        let counters = self.pipeline.counters();
+        let mut lost = counters.lost;
+        for (reason, count) in self.kernel.losses() {
+            if count > 0 {
+                *lost.entry(reason).or_default() += count;
+            }
+        }
+        let own = own::usage();
+        let stats = Stats {
+            tier: self.kernel.hooks(),
+            messages: counters.messages,
+            bytes: counters.bytes,
+            lost: lost.into_iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            ring_bytes: self.kernel.ring_bytes(),
+            map_bytes: self.kernel.map_bytes(),
+            cpu_ms: own.cpu_ms,
+            rss_bytes: own.rss_bytes,
+        };
+        Observation { time: now(), body: Body::Stats(stats) }
+    }
+}
+
+fn now() -> UnixNs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Different on every boot and in every run, so that session ids never meet.
+fn boot_salt() -> Vec<u8> {
+    let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
+    [boot, machine, now().to_le_bytes().to_vec(), std::process::id().to_le_bytes().to_vec()].concat()
+}

@@ -1,0 +1,38 @@
+//! `gnomon-sensor watch`: this host, live, without a collector.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use gnomon_sensor::agent::{Agent, Settings};
+use gnomon_sensor::output::Printer;
+
+use super::Format;
+
+/// Print MCP sessions and calls of this host as they happen. Needs root (CAP_BPF, CAP_PERFMON,
+/// CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH); sends nothing anywhere.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  sudo gnomon-sensor watch\n  \
+    sudo gnomon-sensor watch --duration 30s --format json | jq 'select(.kind==\"session\")'\n  \
+    sudo gnomon-sensor watch --policy policy.toml")]
+pub(super) struct Arguments {
+    /// How to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Gateways and exceptions, for the verdicts.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Stop after this time, such as 30s, 5m, 2h.
+    #[arg(long, value_parser = super::duration)]
+    duration: Option<Duration>,
+}
+
+pub(super) fn watch(arguments: &Arguments) -> Result<()> {
+    let policy = super::policy(arguments.policy.as_deref())?;
+    let stop = super::stop_signal()?;
+    let host = super::host_name();
+    let mut printer = Printer::stdout(arguments.format.into(), host.clone());
+    let mut agent = Agent::start(Settings { host_name: host, policy })?;
+    eprintln!("gnomon-sensor: ready, {}", agent.summary());
+    agent.run(&stop, arguments.duration, &mut |observation| Ok(printer.print(&observation)?))
+}
