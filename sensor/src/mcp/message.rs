@@ -1,5 +1,7 @@
 //! One JSON text → the JSON-RPC messages in it, with what MCP needs to know of each.
 
+use std::fmt;
+
 use super::envelope::Envelope;
 use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader, Shape};
@@ -96,7 +98,7 @@ pub struct Peer {
 }
 
 /// A request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Request {
     /// Its id.
     pub id: Id,
@@ -144,7 +146,7 @@ pub struct Response {
 }
 
 /// How a request went.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Outcome {
     /// Well.
     Ok,
@@ -159,6 +161,34 @@ pub enum Outcome {
         /// `error.data.supported`: the revisions that the server would take (-32022).
         supported: Vec<String>,
     },
+}
+
+impl fmt::Debug for Request {
+    /// The URI may hold a secret: its size only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("id", &self.id)
+            .field("method", &self.method)
+            .field("name", &self.name)
+            .field("uri_bytes", &self.uri.as_ref().map(String::len))
+            .field("revision", &self.revision)
+            .field("client", &self.client)
+            .field("era", &self.era)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Outcome {
+    /// The error's text may hold a secret: its size only.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok => f.write_str("Ok"),
+            Self::ToolError => f.write_str("ToolError"),
+            Self::Error { code, message, .. } => {
+                write!(f, "Error({code}, {} bytes)", message.len())
+            }
+        }
+    }
 }
 
 /// What a server says of itself.

@@ -1,3 +1,6 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
 use super::*;
 
 fn canonical(text: &str) -> String {
@@ -56,4 +59,30 @@ fn great_numbers_stay_different() {
 fn deep_values_are_taken_over() {
     let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
     assert_eq!(canonical(&deep), deep);
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let members = proptest::collection::btree_map(".{0,3}", inner.clone(), 0..4);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(Value::from),
+            members.prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_same_value_is_written_the_same_way(value in any_value()) {
+        let once = canonical(&value.to_string());
+        prop_assert_eq!(&canonical(&serde_json::to_string_pretty(&value).expect("a value")), &once);
+        prop_assert_eq!(&canonical(&once), &once);
+    }
 }

@@ -68,6 +68,7 @@ fn header_marks(headers: &Headers) -> Marks {
             "mcp-protocol-version" if std::str::from_utf8(value).is_ok_and(is_date) => {
                 marks.add(Mark::Decisive(Sign::Header));
             }
+            _ if name.starts_with("mcp-param-") => marks.add(Mark::Decisive(Sign::Header)),
             "mcp-protocol-version" => marks.add(Mark::Strong(Sign::Header)),
             "a2a-version" | "a2a-extensions" => marks.add(Mark::Against(Protocol::A2a)),
             _ => {}

@@ -247,6 +247,11 @@ fn what_heads_say() {
             vec![Decisive(Sign::Header)],
         ),
         (
+            "POST / HTTP/1.1\r\nMcp-Param-City: x",
+            None,
+            vec![Decisive(Sign::Header)],
+        ),
+        (
             "GET / HTTP/1.1\r\nMCP-Protocol-Version: 2025-06-18",
             None,
             vec![Decisive(Sign::Header)],
