@@ -10,16 +10,14 @@ name=$1 lock=$2 pipe=$3 log=$4
 shift 4
 exec 7>>"$lock"
 flock -s 7
-# One older log is kept.
-[ -f "$log" ] && mv -f "$log" "$log.1"
 trap '' INT HUP
-exec <"$pipe"
-setpriv --pdeathsig TERM "$@" </dev/null 7>&- >"$log" 2>&1 &
+exec 3<"$pipe"
+setpriv --pdeathsig TERM "$@" </dev/null 3<&- 7>&- >"$log" 2>&1 &
 child=$!
 
 # `read` comes back when the pipe closes; run.sh never writes to it.
 (
-    read -r _
+    read -r _ <&3
     kill -TERM "$child" 2>/dev/null
     for _ in {1..150}; do
         kill -0 "$child" 2>/dev/null || exit 0
@@ -33,10 +31,11 @@ trap 'kill -TERM "$child" 2>/dev/null' TERM
 
 status=0
 while true; do
-    wait "$child"
+    wait "$child" 2>/dev/null
     status=$?
     # `wait` also returns when the trap ran; only a child that is gone ends the loop.
     kill -0 "$child" 2>/dev/null || break
 done
 kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
 exit "$status"

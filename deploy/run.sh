@@ -43,6 +43,7 @@ fi
 finish() {
     local status=$?
     trap - EXIT INT TERM HUP
+    set +e
     [ -n "$KEEP_SUDO" ] && kill "$KEEP_SUDO" 2>/dev/null
     # The sensor goes first: what it still has reaches the collector.
     stop_guard 5 "${SENSOR_GUARD:-}"
@@ -90,6 +91,8 @@ write_settings() {
 start_guard() {
     local fd=$1 name=$2 root=$3 pipe=$STATE/run/$2.pipe
     shift 3
+    # One older log is kept.
+    [ ! -f "$STATE/log/$name.log" ] || mv -f "$STATE/log/$name.log" "$STATE/log/$name.log.1"
     rm -f "$pipe"
     mkfifo "$pipe"
     # Open for both, so that opening does not wait for the guard.
