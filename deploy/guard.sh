@@ -12,7 +12,7 @@ exec 7>>"$lock"
 flock -s 7
 trap '' INT HUP
 exec 3<"$pipe"
-setpriv --pdeathsig TERM "$@" </dev/null 3<&- 7>&- >"$log" 2>&1 &
+setpriv --pdeathsig TERM "$@" </dev/null 3<&- 7>&- >>"$log" 2>&1 &
 child=$!
 
 # `read` comes back when the pipe closes; run.sh never writes to it.

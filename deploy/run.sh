@@ -93,6 +93,8 @@ start_guard() {
     shift 3
     # One older log is kept.
     [ ! -f "$STATE/log/$name.log" ] || mv -f "$STATE/log/$name.log" "$STATE/log/$name.log.1"
+    # Made here, so that we may read what root writes into it.
+    : >"$STATE/log/$name.log"
     rm -f "$pipe"
     mkfifo "$pipe"
     # Open for both, so that opening does not wait for the guard.
