@@ -24,6 +24,9 @@ pub struct View {
     filters: &'static [(&'static str, &'static str)],
 }
 
+/// Names and values that fill `{name:Type}` in a statement.
+type Parameters = Vec<(&'static str, String)>;
+
 const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
 
 /// Every listing there is.
@@ -180,7 +183,7 @@ impl View {
         &self,
         filters: &[(String, String)],
         now: OffsetDateTime,
-    ) -> Result<(String, Vec<(&'static str, String)>), ListError> {
+    ) -> Result<(String, Parameters), ListError> {
         let mut conditions = Vec::new();
         let mut parameters = Vec::new();
         let mut limit = LIMIT_DEFAULT;
