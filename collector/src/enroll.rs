@@ -1,3 +1,0 @@
-//! Who may send: the collector's own certificate authority.
-
-pub mod authority;

@@ -1,5 +1,0 @@
-//! Questions to the documented views, and analysts' own SQL.
-
-pub mod listing;
-pub mod query;
-pub mod sql;

@@ -1,0 +1,251 @@
+//! Command lines: flags and their values, headers, variables, `user:password`.
+
+use super::{ARGS_MAX, REDACTED, header, names, text, text as redact_text, url as redact_url};
+
+/// What the arguments before say of the next one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expect {
+    Nothing,
+    Secret,
+    /// `Name: value`.
+    Header,
+    /// `NAME=value`.
+    Variable,
+    /// `user:password`.
+    User,
+    /// A secret, or the scheme before one.
+    Credentials,
+    /// What follows `-p`: a password, a port, a package.
+    Password,
+}
+
+/// Programs for which `-p` is no password.
+const PLAIN_P_PROGRAMS: &[&str] = &[
+    "npx", "npm", "mkdir", "ssh", "scp", "cp", "ps", "tar", "cargo", "git",
+];
+
+/// Programs that take a password right after `-p`.
+const ATTACHED_P_PROGRAMS: &[&str] = &[
+    "mysql",
+    "mysqldump",
+    "mysqladmin",
+    "mariadb",
+    "mariadb-dump",
+    "sshpass",
+    "7z",
+];
+
+/// One look at a command line.
+pub(super) fn pass(argv: &[String]) -> Vec<String> {
+    let program = argv
+        .first()
+        .map_or("", |a| a.rsplit('/').next().unwrap_or(a));
+    let attached = ATTACHED_P_PROGRAMS.contains(&program);
+    let mut expect = Expect::Nothing;
+    let mut out = Vec::with_capacity(argv.len().min(ARGS_MAX));
+    for (i, argument) in argv.iter().enumerate() {
+        if out.len() == ARGS_MAX - 1 && argv.len() > ARGS_MAX {
+            out.push(format!("[{} more]", argv.len() - i));
+            break;
+        }
+        let next = if i == 0 {
+            Expect::Nothing
+        } else {
+            expected_after(program, argument, expect)
+        };
+        out.push(match argument.strip_prefix("-p") {
+            Some(value) if attached && !value.is_empty() => format!("-p{REDACTED}"),
+            _ => one(argument, expect),
+        });
+        expect = next;
+    }
+    out
+}
+
+fn one(argument: &str, expect: Expect) -> String {
+    // A flag where a value was expected: the flag before it had none.
+    let flag = is_flag(argument);
+    match expect {
+        Expect::Secret | Expect::Credentials if flag && argument.starts_with("--") => {
+            plain(argument)
+        }
+        Expect::Credentials if is_scheme(argument) => redact_text(argument),
+        Expect::Secret | Expect::Credentials if !text::is_secret_value(argument) => {
+            redact_text(argument)
+        }
+        Expect::Secret | Expect::Credentials => REDACTED.to_owned(),
+        Expect::Password if text::is_secret_flag("-p", argument) => REDACTED.to_owned(),
+        Expect::Header => header_argument(argument),
+        Expect::Variable => variable(argument).unwrap_or_else(|| plain(argument)),
+        Expect::User => user(argument),
+        Expect::Nothing | Expect::Password => plain(argument),
+    }
+}
+
+fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
+    match argument {
+        "-H" | "--header" | "--headers" => return Expect::Header,
+        "-e" | "--env" | "--set-env" | "--build-arg" => return Expect::Variable,
+        "-u" | "--user" | "-U" | "--proxy-user" | "--userpass" => return Expect::User,
+        "-p" if PLAIN_P_PROGRAMS.contains(&program) => return Expect::Nothing,
+        "-p" => return Expect::Password,
+        "-a" if program == "redis-cli" => return Expect::Secret,
+        "-w" if program.starts_with("ldap") => return Expect::Secret,
+        _ => {}
+    }
+    if is_scheme(argument) && argument != "token" {
+        return Expect::Credentials;
+    }
+    // `--header Authorization: Bearer x`, not quoted: the value came apart.
+    if let Some(name) = argument.strip_suffix([':', '=']) {
+        let name = name.rsplit([' ', ':', '=']).next().unwrap_or(name);
+        if names::is_secret_parameter(name) {
+            return Expect::Credentials;
+        }
+    }
+    let value_follows = is_flag(argument) && !argument.contains('=');
+    if value_follows && names::is_secret_parameter(argument) {
+        return Expect::Credentials;
+    }
+    if expect == Expect::Credentials && is_scheme(argument) {
+        return Expect::Secret;
+    }
+    Expect::Nothing
+}
+
+fn is_flag(argument: &str) -> bool {
+    argument.len() > 1 && argument.starts_with('-')
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 128
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+fn is_scheme(argument: &str) -> bool {
+    let scheme = argument.trim_end_matches(':').to_ascii_lowercase();
+    matches!(
+        scheme.as_str(),
+        "bearer" | "basic" | "token" | "apikey" | "dpop" | "digest"
+    )
+}
+
+/// An argument that stands for itself.
+fn plain(argument: &str) -> String {
+    for (flag, make) in [
+        ("-H", header_argument as fn(&str) -> String),
+        ("--header=", header_argument),
+        ("--headers=", header_argument),
+        ("--user=", user),
+        ("--proxy-user=", user),
+    ] {
+        if let Some(value) = argument.strip_prefix(flag)
+            && !value.is_empty()
+        {
+            return format!("{flag}{}", make(value));
+        }
+    }
+    for flag in ["--env=", "--build-arg=", "-e", "-D"] {
+        if let Some(done) = argument.strip_prefix(flag).and_then(variable) {
+            return format!("{flag}{done}");
+        }
+    }
+    if let Some(done) = variable(argument) {
+        return done;
+    }
+    match argument.split_once('=') {
+        Some((name, value)) if is_name(name) => {
+            let secret = names::is_secret_parameter(name) && text::is_secret_value(value);
+            let value = if secret {
+                REDACTED.to_owned()
+            } else {
+                value_text(value)
+            };
+            redact_text(&format!("{name}={value}"))
+        }
+        _ => value_text(argument),
+    }
+}
+
+fn value_text(value: &str) -> String {
+    // A URL as a whole argument may have blanks and quotation marks, which end one in running text.
+    if value.contains("://") && !value.contains(char::is_whitespace) && !value.contains(['"', '\''])
+    {
+        redact_text(&redact_url(value))
+    } else {
+        redact_text(value)
+    }
+}
+
+/// `NAME=value` of an environment; none for anything else. Values go, save those that are plainly none: numbers,
+/// truth values, paths, URLs (redacted).
+fn variable(argument: &str) -> Option<String> {
+    let (name, value) = argument.split_once('=')?;
+    let env_name = !name.is_empty()
+        && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+    if !env_name {
+        return None;
+    }
+    let short_number = value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit());
+    let address = value.starts_with('/') || value.contains("://");
+    let plain_name = matches!(
+        name,
+        "NODE_ENV"
+            | "LOG_LEVEL"
+            | "LANG"
+            | "TZ"
+            | "TERM"
+            | "HOME"
+            | "USER"
+            | "PATH"
+            | "PORT"
+            | "HOST"
+    );
+    let keep = !text::is_secret_value(value)
+        || (!names::is_secret(name) && (short_number || address || plain_name));
+    let value = if keep {
+        value_text(value)
+    } else {
+        REDACTED.to_owned()
+    };
+    Some(format!("{name}={value}"))
+}
+
+fn header_argument(argument: &str) -> String {
+    match argument.split_once(':') {
+        Some((_, "")) => argument.to_owned(),
+        Some((name, value)) => {
+            let blank = if value.starts_with(' ') { " " } else { "" };
+            if text::is_secret_value(value.trim()) {
+                format!(
+                    "{}:{blank}{}",
+                    redact_text(name),
+                    header(name, value.trim())
+                )
+            } else {
+                format!("{}:{blank}{}", redact_text(name), value.trim())
+            }
+        }
+        None => plain_or_variable(argument),
+    }
+}
+
+fn plain_or_variable(argument: &str) -> String {
+    variable(argument).unwrap_or_else(|| redact_text(argument))
+}
+
+/// `user:password`; user and group numbers stay.
+fn user(argument: &str) -> String {
+    let numbers = argument.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    match argument.split_once([':', '%']) {
+        Some((name, password)) if !numbers && !password.is_empty() => {
+            format!("{}:{REDACTED}", redact_text(name))
+        }
+        _ => redact_text(argument),
+    }
+}

@@ -1,0 +1,258 @@
+//! One look at free text: by place, by form, by looks, in this order.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+use super::{REDACTED, formats, names, url, words};
+
+/// `scheme://…` up to a blank or a quotation mark.
+static URL: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s"'<>`]+"#));
+
+/// A name and what sets it off from its value. JSON inside of JSON has backslashes before its quotation marks.
+static KEY: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"([A-Za-z][A-Za-z0-9_.-]{0,127})\\*["']?\]?\s{0,8}(?::=|=>|=|:)\s{0,8}"#)
+});
+
+/// A flag and what sets it off from its value, where a shell command is text.
+static FLAG: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"(?:^|[\s"'(\[,])(--?[A-Za-z][A-Za-z0-9_-]{0,127})["',]{0,2}(?:=|\s{1,8})"#)
+});
+
+/// Quoted to the closing mark, or to the end where there is none; else up to a blank.
+static VALUE: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"^(?:\\+"[^"]*(?:"|$)|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|`[^`]*(?:`|$)|[^\s]+)"#)
+});
+
+/// Schemes of the Authorization header, in running text.
+static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)\b(bearer|basic|digest|negotiate|dpop|apikey|token|password|passwd|pwd|passphrase|secret|credential)s?(\s+(?:(?:is|was|of|for)\s+)?|\s*["'`]\s*)([^\s"'`]+)"#,
+    )
+});
+
+/// `user:password@host`, `user/password@//host`, `user%password@`.
+static USER_INFO: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"([A-Za-z0-9._+-]{1,64})([:%])([^\s/"'@:]{1,128})@([A-Za-z0-9\[][A-Za-z0-9.:-]*)|([A-Za-z0-9._]{1,64})/([^\s/"'@]{1,128})@(//|[A-Za-z0-9.-]+:[0-9]{2,5}/)"#,
+    )
+});
+
+/// What stands before a colon in package names, not in passwords.
+const PACKAGE_KINDS: &[&str] = &[
+    "npm",
+    "pypi",
+    "oci",
+    "jsr",
+    "github",
+    "gitlab",
+    "file",
+    "workspace",
+    "docker",
+    "mailto",
+    "acct",
+    "pkg",
+    "go",
+    "bin",
+];
+
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a literal pattern")
+}
+
+/// All rules once.
+pub(super) fn pass(text: &str) -> String {
+    let text = if text.contains("://") {
+        URL.replace_all(text, |found: &Captures<'_>| {
+            url::pass(&found[0]).unwrap_or_else(|| REDACTED.to_owned())
+        })
+    } else {
+        Cow::Borrowed(text)
+    };
+    words::pass(&shallow_pass(&text))
+}
+
+/// The rules that know a secret by its place or its form: what decoded text is held against.
+pub(super) fn shallow_pass(text: &str) -> String {
+    let mut text = formats::pass(text);
+    // Gates before the dearer searches: most text has none of these signs.
+    if text.contains('-') {
+        text = flags(&text);
+    }
+    if text.contains([':', '=']) {
+        text = keys(&text);
+    }
+    user_info(&schemes(&text))
+}
+
+/// Goes from name to name and replaces the values of the secret ones.
+fn values(text: &str, name: &Regex, decide: impl Fn(&str, &str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(found) = name.captures(rest) {
+        let (end, name) = (found.get(0).map_or(0, |m| m.end()), &found[1]);
+        let (before, after) = rest.split_at(end);
+        out.push_str(before);
+        let value = VALUE.find(after).map_or("", |m| m.as_str());
+        if let Some(replacement) = decide(name, value) {
+            out.push_str(&replacement);
+            rest = &after[value.len()..];
+        } else {
+            rest = after;
+        }
+        if end == 0 {
+            break;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn keys(text: &str) -> String {
+    values(text, &KEY, |name, value| {
+        let name_lower = name.to_ascii_lowercase();
+        let credentials = name_lower.ends_with("authorization") || name_lower.ends_with("cookie");
+        if credentials && !value.starts_with(['"', '\'', '\\']) {
+            // All that follows, up to the next quotation mark: `Bearer x`, `Digest a=b, c=d`.
+            return None;
+        }
+        (names::is_secret(name) && is_secret_value(value)).then(|| quoted(value))
+    })
+    .pipe(|text| authorization(&text))
+}
+
+/// `Authorization: …`, `Cookie: …` in running text: everything to the closing quotation mark or the end.
+fn authorization(text: &str) -> String {
+    static HEADER: LazyLock<Regex> = LazyLock::new(|| {
+        regex(r#"(?i)((?:authorization|cookie)\\*["']?\s*[:=]\s*)([^"'\s][^"']*)"#)
+    });
+    HEADER
+        .replace_all(text, |found: &Captures<'_>| {
+            format!("{}{REDACTED}", &found[1])
+        })
+        .into_owned()
+}
+
+fn flags(text: &str) -> String {
+    values(text, &FLAG, |name, value| {
+        let next_flag = value.starts_with("--");
+        (!next_flag && is_secret_flag(name, value) && is_secret_value(value)).then(|| quoted(value))
+    })
+}
+
+/// Whether a flag's value is a secret. `-p` is a password unless its value is a port, a path or a package.
+pub(super) fn is_secret_flag(name: &str, value: &str) -> bool {
+    if name == "-p" {
+        let bare = value.trim_matches(['"', '\'']);
+        let port = bare.len() <= 5 && bare.bytes().all(|b| b.is_ascii_digit());
+        let ports = bare.contains(':')
+            && bare
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b".:-[]".contains(&b));
+        let protocol = bare.ends_with("/tcp") || bare.ends_with("/udp");
+        let other = bare.starts_with(['@', '-', '/', '.']) || bare.is_empty();
+        return !(port || ports || protocol || other);
+    }
+    names::is_secret_parameter(name)
+}
+
+/// Empty values, placeholders and truth values tell nothing.
+pub(super) fn is_secret_value(value: &str) -> bool {
+    let bare = value.trim_matches(['"', '\'', '`', '\\', ',', ';']);
+    let placeholder = (bare.starts_with("${") && bare.ends_with('}') && !bare[2..].contains("${"))
+        || bare.strip_prefix('$').is_some_and(|n| {
+            !n.is_empty() && n.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+        });
+    let plain = matches!(
+        bare,
+        "" | "true" | "false" | "null" | "none" | "None" | "undefined"
+    ) || bare == REDACTED;
+    // `${X:-default}` and `$(cat …)` may hold one.
+    let simple = placeholder && !bare.contains([':', '(', '-', ' ']);
+    let tells_nothing = plain || simple || is_json_begin(value);
+    !tells_nothing
+}
+
+/// `"auth": {` and `"tokens": [` open something with keys of its own.
+fn is_json_begin(value: &str) -> bool {
+    let value = value.trim_start_matches(['{', '[']);
+    value.is_empty()
+}
+
+/// The replacement in the quotation marks of the value.
+fn quoted(value: &str) -> String {
+    for mark in ["\\\"", "\"", "'", "`"] {
+        if value.starts_with(mark) {
+            return format!("{mark}{REDACTED}{mark}");
+        }
+    }
+    REDACTED.to_owned()
+}
+
+fn schemes(text: &str) -> String {
+    SCHEME
+        .replace_all(text, |found: &Captures<'_>| {
+            let value = &found[3];
+            if value.starts_with(REDACTED) || !looks_made_up(value) {
+                return found[0].to_owned();
+            }
+            let plural = &found[0][found[1].len()..found[0].len() - found[2].len() - value.len()];
+            format!("{}{plural}{}{REDACTED}", &found[1], &found[2])
+        })
+        .into_owned()
+}
+
+/// Not a word of a sentence: a digit, a capital inside, or a sign that sentences do not have.
+fn looks_made_up(value: &str) -> bool {
+    let core = value.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}']);
+    let core = core.trim_start_matches(['(', '[', '{']);
+    core.len() >= 4
+        && (core.bytes().any(|b| b.is_ascii_digit())
+            || core
+                .chars()
+                .skip(1)
+                .any(|c| c.is_ascii_uppercase() && core.chars().any(|c| c.is_ascii_lowercase()))
+            || core.contains(['+', '=', '_', '~', '!', '@', '#', '$', '%', '^', '&', '*']))
+}
+
+fn user_info(text: &str) -> String {
+    if !text.contains('@') {
+        return text.to_owned();
+    }
+    USER_INFO
+        .replace_all(text, |found: &Captures<'_>| {
+            if let Some(user) = found.get(5) {
+                let _ = user;
+                return Cow::Owned(format!("{REDACTED}@{}", &found[7]));
+            }
+            let (user, password, host) = (&found[1], &found[3], &found[4]);
+            let package =
+                PACKAGE_KINDS.contains(&user) || host.starts_with("sha256:") || is_version(host);
+            if package || (&found[2] == "%" && password.len() < 3) {
+                Cow::Owned(found[0].to_owned())
+            } else {
+                Cow::Owned(format!("{REDACTED}@{host}"))
+            }
+        })
+        .into_owned()
+}
+
+/// `1.2.3`, not `10.0.0.5`.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .split(':')
+            .next()
+            .is_some_and(|h| h.parse::<std::net::Ipv4Addr>().is_err())
+}
+
+/// Chains functions in reading order.
+trait Pipe: Sized {
+    fn pipe<T>(self, f: impl FnOnce(Self) -> T) -> T {
+        f(self)
+    }
+}
+
+impl Pipe for String {}

@@ -1,0 +1,225 @@
+//! URLs: scheme, host, port and readable path stay.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{REDACTED, formats, names, words};
+
+/// Longest scheme taken for one.
+const SCHEME_BYTES_MAX: usize = 32;
+
+struct Parts<'a> {
+    scheme: &'a str,
+    /// Without user-info.
+    host: &'a str,
+    /// Everything up to the query: `/…` or empty.
+    path: &'a str,
+    query: Option<&'a str>,
+    fragment: Option<&'a str>,
+}
+
+/// The redacted URL; none where `url` is none.
+pub(super) fn pass(url: &str) -> Option<String> {
+    if let Some(data) = url.get(..5)
+        && data.eq_ignore_ascii_case("data:")
+    {
+        return Some(format!("data:{REDACTED}"));
+    }
+    let parts = parse(url)?;
+    let mut out = format!(
+        "{}://{}{}",
+        parts.scheme,
+        host(parts.host),
+        path(parts.path)
+    );
+    if let Some(query) = parts.query {
+        let _ = write!(out, "?{}", redacted_query(query));
+    }
+    match parts.fragment {
+        None => {}
+        Some("") => out.push('#'),
+        Some(_) => {
+            let _ = write!(out, "#{REDACTED}");
+        }
+    }
+    Some(out)
+}
+
+fn parse(url: &str) -> Option<Parts<'_>> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme_fits = (1..=SCHEME_BYTES_MAX).contains(&scheme.len())
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    if !scheme_fits || rest.chars().any(char::is_whitespace) {
+        return None;
+    }
+    let rest = without_user_info(rest);
+    let (rest, fragment) = split(rest, '#');
+    let (rest, query) = split(rest, '?');
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    Some(Parts {
+        scheme,
+        host,
+        path,
+        query,
+        fragment,
+    })
+}
+
+fn split(text: &str, at: char) -> (&str, Option<&str>) {
+    text.split_once(at)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+/// Drops `user:password@`. A password with `/` or `@` written plainly shows in that user-info, or something that is
+/// no port, stands before it; then all up to the last `@` goes, save one that begins a segment (`/@scope`).
+fn without_user_info(rest: &str) -> &str {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let host = authority
+        .rfind('@')
+        .map_or(authority, |at| &authority[at + 1..]);
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let strange = !host.ends_with(']') && !port.bytes().all(|b| b.is_ascii_digit());
+    if !strange && host.len() == authority.len() {
+        return rest;
+    }
+    let bytes = rest.as_bytes();
+    let end = (1..rest.len()).rfind(|&i| bytes[i] == b'@' && bytes[i - 1] != b'/');
+    end.map_or(&rest[authority.len() - host.len()..], |at| &rest[at + 1..])
+}
+
+fn host(host: &str) -> String {
+    let label = |label: &str| {
+        if label.contains(REDACTED) || words::is_secret(label) {
+            REDACTED.to_owned()
+        } else {
+            label
+                .chars()
+                .filter(|c| c.is_alphanumeric() || "-_:[]%*{}$".contains(*c))
+                .collect()
+        }
+    };
+    let labels: Vec<String> = formats::pass(host).split('.').map(label).collect();
+    labels.join(".")
+}
+
+/// Segment by segment; what follows a segment that is named like a secret is one.
+fn path(path: &str) -> String {
+    let path = words::segments(&formats::pass(path));
+    let mut out = String::with_capacity(path.len());
+    let mut announced = false;
+    for (i, segment) in path.split('/').enumerate() {
+        if i > 0 {
+            out.push('/');
+        }
+        if segment.contains(REDACTED) || (announced && !segment.is_empty()) {
+            out.push_str(REDACTED);
+        } else {
+            out.push_str(&path_segment(segment));
+        }
+        announced = matches!(
+            segment.to_ascii_lowercase().as_str(),
+            "token"
+                | "key"
+                | "apikey"
+                | "api_key"
+                | "api-key"
+                | "secret"
+                | "password"
+                | "auth_token"
+                | "access_token"
+        );
+    }
+    out
+}
+
+/// A segment, with parameters (`;token=x`) and encodings.
+fn path_segment(segment: &str) -> String {
+    let decoded = words::percent_decode(&words::percent_decode(segment));
+    let secret = |text: &str| {
+        formats::pass(text) != text
+            || text
+                .split(|c: char| !c.is_ascii_alphanumeric() && !"-_.~".contains(c))
+                .any(words::is_secret)
+    };
+    if secret(segment)
+        || (decoded != segment && (secret(&decoded) || decoded.contains(['@', '=', '?'])))
+    {
+        return REDACTED.to_owned();
+    }
+    match segment.split_once(['=', ':']) {
+        Some((name, value))
+            if !value.is_empty()
+                && names::is_secret_parameter(name.rsplit(';').next().unwrap_or(name)) =>
+        {
+            format!("{}{REDACTED}", &segment[..=name.len()])
+        }
+        _ => segment.to_owned(),
+    }
+}
+
+/// Names stay, values go; a parameter without a name is a value.
+fn redacted_query(query: &str) -> String {
+    let parameter = |parameter: &str| match parameter.split_once('=') {
+        _ if parameter.is_empty() => String::new(),
+        Some((name, "")) => parameter_name(name) + "=",
+        Some((name, _)) => format!("{}={REDACTED}", parameter_name(name)),
+        None => REDACTED.to_owned(),
+    };
+    query
+        .split('&')
+        .map(parameter)
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+fn parameter_name(name: &str) -> String {
+    let odd = name.contains(['%', '@', '?']) || name.len() > 64;
+    if name != REDACTED && (odd || words::is_secret(name) || formats::pass(name) != name) {
+        REDACTED.to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Scheme, host, digest.
+pub(super) fn resource(uri: &str) -> String {
+    let scheme_of = || {
+        let scheme = uri.split_once(':')?.0;
+        let fits = (1..=SCHEME_BYTES_MAX).contains(&scheme.len())
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+            && !words::is_secret(scheme);
+        fits.then_some(scheme)
+    };
+    let mut digest = Sha256::new();
+    let Some(parts) = parse(uri) else {
+        digest.update(uri.as_bytes());
+        let scheme = scheme_of().map(|s| format!("{s}:")).unwrap_or_default();
+        return format!("{scheme}#{}", prefix(digest));
+    };
+    for part in [parts.scheme, parts.host, parts.path] {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    if let Some(query) = parts.query {
+        digest.update(redacted_query(query).as_bytes());
+    }
+    let host: String = host(parts.host).chars().take(253).collect();
+    format!("{}://{host}#{}", parts.scheme, prefix(digest))
+}
+
+fn prefix(digest: Sha256) -> String {
+    digest
+        .finalize()
+        .iter()
+        .take(8)
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
