@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod config;
 pub mod event;
+pub mod export;
 pub mod flow;
 pub mod host;
 pub mod kernel;

@@ -265,10 +265,16 @@ impl<D: Disk> Spool<D> {
         self.reader.in_flight.len()
     }
 
+    /// Everything was delivered since the last rewind.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.reader.is_at_end(&self.segments)
+    }
+
     /// Nothing is left to deliver or to be acknowledged.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.reader.in_flight.is_empty() && self.reader.is_at_end(&self.segments)
+        self.reader.in_flight.is_empty() && self.is_at_end()
     }
 
     /// Losses since opening.
