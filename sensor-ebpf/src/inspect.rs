@@ -3,9 +3,10 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use sensor_abi::{
     flow::{
-        DirectionState, FlowKey, FlowState, NEWCOMER_PAUSE_NS_MAX, NEWCOMER_PAUSE_NS_MIN,
-        RELOOK_AFTER_BYTES_MAX, RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_NS, RELOOK_BYTES,
-        UNJUDGED_BYTES, direction_flag, drop, flow_flag, verdict,
+        DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, MESSAGE_BYTES_MAX,
+        NEWCOMER_PAUSE_NS_MAX, NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX,
+        RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, direction_flag,
+        drop, flow_flag, verdict,
     },
     record::{HEAD_BYTES, direction, kind, transfer_flag},
 };
@@ -14,7 +15,7 @@ use crate::{
     copy::{self, Source},
     emit,
     end::{self, Object},
-    maps::{FLOWS, TransferScratch, VERDICTS},
+    maps::{FLOWS, TransferScratch, VERDICTS, Walk},
     memory::user,
     task,
 };
@@ -39,6 +40,10 @@ enum Action {
     Skip,
     /// Its fact is told, without bytes.
     Tell,
+    /// Not told, but a request that is read makes its answer worth copying.
+    Watch,
+    /// Copied if it is the head of a request or an answer, or follows a POST.
+    Heads,
     /// Copied, with an eye on whether it is text.
     Inspect,
     /// Copied.
@@ -62,6 +67,21 @@ pub unsafe fn inspect(object: &Object, call: Call) {
     if action == Action::Skip {
         return;
     }
+    call.source.start(scratch, call.returned);
+    let state = direction_of(flow, call.direction);
+    let wanted = match action {
+        Action::Inspect => charge(scratch, state, total),
+        Action::Heads => heads(scratch, flow, state, total),
+        Action::Watch => {
+            watch(scratch, flow);
+            return;
+        }
+        _ => u64::MAX,
+    };
+    if wanted == 0 {
+        (*state).lost_bytes += total;
+        return;
+    }
     if !fill_record(scratch, kind::TRANSFER, object, &call) {
         return;
     }
@@ -70,15 +90,15 @@ pub unsafe fn inspect(object: &Object, call: Call) {
         copy::send_bare(scratch);
         return;
     }
-    let state = direction_of(flow, call.direction);
-    call.source.start(scratch, call.returned);
     (*scratch).walk.lost_bytes = (*state).lost_bytes;
     (*state).lost_bytes = 0;
-    (*scratch).record.flags = transfer_flag::COPIED;
-    if action == Action::Inspect {
-        charge(scratch, state, total);
+    let mut rest = 0;
+    if wanted < total {
+        limit(&raw mut (*scratch).walk, wanted);
+    } else {
+        (*scratch).record.flags = transfer_flag::COPIED;
+        rest = remainder(total);
     }
-    let rest = remainder(scratch, total);
     copy::copy_all(scratch);
     (*state).lost_bytes += (*scratch).walk.lost_bytes + rest;
 }
@@ -151,7 +171,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
     let named_only = way == direction::READ && (*flow).flags & flow_flag::LOCAL != 0;
     let newcomer = note_user(state);
     (*state).flags &= !direction_flag::ENDED;
-    if named_only && !newcomer {
+    if named_only && !newcomer && (*flow).verdict != verdict::HEADS {
         return Action::Skip;
     }
     if (*flow).verdict != verdict::NOT_MCP {
@@ -164,7 +184,14 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
         return Action::Skip;
     }
     if named_only {
-        return Action::Tell;
+        return if newcomer {
+            Action::Tell
+        } else {
+            Action::Watch
+        };
+    }
+    if (*flow).verdict == verdict::HEADS {
+        return Action::Heads;
     }
     if (*flow).verdict == verdict::MCP {
         return Action::Copy;
@@ -203,9 +230,20 @@ unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
         (*flow).relook_at_ns = bpf_ktime_get_ns() + RELOOK_AFTER_NS;
         (*flow).silent_bytes = 0;
     } else {
-        (*flow).directions[0].credit_bytes = UNJUDGED_BYTES;
-        (*flow).directions[1].credit_bytes = UNJUDGED_BYTES;
+        let share = if decided == verdict::HEADS {
+            0
+        } else {
+            UNJUDGED_BYTES
+        };
+        grant(flow, share);
     }
+}
+
+/// Sets what may be copied without a verdict, in both directions.
+#[inline(always)]
+unsafe fn grant(flow: *mut FlowState, share: u64) {
+    (*flow).directions[0].credit_bytes = share;
+    (*flow).directions[1].credit_bytes = share;
 }
 
 /// Whether a flow judged not MCP deserves another look; if so it is back to being inspected.
@@ -230,8 +268,7 @@ unsafe fn look_again(flow: *mut FlowState, total: u64, newcomer: bool) -> bool {
     }
     (*flow).verdict = verdict::INSPECT;
     (*flow).relook_at_ns = 0;
-    (*flow).directions[0].credit_bytes = RELOOK_BYTES;
-    (*flow).directions[1].credit_bytes = RELOOK_BYTES;
+    grant(flow, RELOOK_BYTES);
     true
 }
 
@@ -247,46 +284,96 @@ unsafe fn renew(flow: *mut FlowState) -> bool {
         return false;
     }
     (*flow).relook_at_ns = 0;
-    (*flow).directions[0].credit_bytes = RELOOK_BYTES;
-    (*flow).directions[1].credit_bytes = RELOOK_BYTES;
+    grant(flow, RELOOK_BYTES);
     true
 }
 
-/// Takes a call off the unjudged share. What does not begin like text gets only its head copied,
-/// unless the flow has shown text before: TLS, compressed and binary protocols.
+/// Takes a call off the unjudged share; returns how much of it is wanted. What does not begin like
+/// text gets only its head copied, unless the flow has shown text before: TLS, compressed and binary
+/// protocols.
 #[inline(always)]
-unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) {
-    let walk = &raw mut (*scratch).walk;
-    let mut cost = total;
+unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) -> u64 {
+    let mut wanted = total;
     if (*state).flags & direction_flag::TEXT == 0 {
-        // Empty segments may come first.
-        if (*walk).segment_bytes == 0 && copy::advance(walk) && (*walk).segment_bytes == 0 {
-            copy::advance(walk);
-        }
-        let first: u8 = user((*walk).address).unwrap_or(b' ');
+        let first = first_bytes(scratch).map_or(b' ', |[first, ..]| first);
         let control = first < b' ' && first != b'\n' && first != b'\r' && first != b'\t';
         if !control {
             (*state).flags |= direction_flag::TEXT;
         } else if total > HEAD_BYTES {
-            cost = HEAD_BYTES;
-            (*scratch).record.flags = 0;
-            (*walk).budget_bytes = 0;
-            (*walk).segment_bytes = (*walk).segment_bytes.min(HEAD_BYTES);
+            wanted = HEAD_BYTES;
         }
     }
-    (*state).credit_bytes = (*state).credit_bytes.saturating_sub(cost);
+    (*state).credit_bytes = (*state).credit_bytes.saturating_sub(wanted);
+    wanted
+}
+
+/// How much is wanted of a call on a flow of which only heads are.
+#[inline(always)]
+unsafe fn heads(
+    scratch: *mut TransferScratch,
+    flow: *mut FlowState,
+    state: *mut DirectionState,
+    total: u64,
+) -> u64 {
+    let first = first_bytes(scratch).unwrap_or([0; 4]);
+    if first == *b"POST" {
+        grant(flow, POST_BYTES);
+    }
+    let share = (*state).credit_bytes;
+    if share > 0 {
+        (*state).credit_bytes = share.saturating_sub(total);
+        return total;
+    }
+    if is_head(first) { HTTP_HEAD_BYTES } else { 0 }
+}
+
+/// A server that reads a POST is about to write an answer that is wanted.
+#[inline(always)]
+unsafe fn watch(scratch: *mut TransferScratch, flow: *mut FlowState) {
+    if first_bytes(scratch) == Some(*b"POST") {
+        grant(flow, POST_BYTES);
+    }
+}
+
+/// Begins like a request or a status line of HTTP/1.
+#[inline(always)]
+fn is_head(first: [u8; 4]) -> bool {
+    matches!(
+        &first,
+        b"HTTP" | b"GET " | b"POST" | b"PUT " | b"DELE" | b"HEAD" | b"OPTI" | b"PATC"
+    )
+}
+
+/// First bytes of a call; empty segments may come before them.
+#[inline(always)]
+unsafe fn first_bytes(scratch: *mut TransferScratch) -> Option<[u8; 4]> {
+    let walk = &raw mut (*scratch).walk;
+    if (*walk).segment_bytes == 0 && copy::advance(walk) && (*walk).segment_bytes == 0 {
+        copy::advance(walk);
+    }
+    match user::<[u8; 4]>((*walk).address) {
+        Some(first) => Some(first),
+        // The last byte before an unmapped page.
+        None => user::<u8>((*walk).address).map(|first| [first, 0, 0, 0]),
+    }
+}
+
+/// Takes only the first `wanted` bytes of what the walk leads to.
+#[inline(always)]
+unsafe fn limit(walk: *mut Walk, wanted: u64) {
+    let segment = (*walk).segment_bytes.min(wanted);
+    (*walk).segment_bytes = segment;
+    (*walk).budget_bytes = wanted - segment;
 }
 
 /// Bytes of a call past the cap, counted.
 #[inline(always)]
-unsafe fn remainder(scratch: *mut TransferScratch, total: u64) -> u64 {
-    if (*scratch).record.flags & transfer_flag::COPIED == 0
-        || total <= sensor_abi::flow::MESSAGE_BYTES_MAX
-    {
+fn remainder(total: u64) -> u64 {
+    if total <= MESSAGE_BYTES_MAX {
         return 0;
     }
     emit::dropped(drop::MESSAGE_CAP, 1);
-    total - sensor_abi::flow::MESSAGE_BYTES_MAX
+    total - MESSAGE_BYTES_MAX
 }
 
 /// Fills in the record but for the payload; false if the end is gone.

@@ -10,6 +10,8 @@ pub mod verdict {
     pub const MCP: u32 = 1;
     /// Not MCP for now: nothing is copied until the next look.
     pub const NOT_MCP: u32 = 2;
+    /// HTTP without MCP so far: heads of requests and answers are copied, and what follows a POST.
+    pub const HEADS: u32 = 3;
 }
 
 /// Flags in [`FlowState::flags`].
@@ -30,6 +32,10 @@ pub mod direction_flag {
 pub const UNJUDGED_BYTES: u64 = 1024 * 1024;
 /// The same when a flow judged not MCP is looked at again; one whole call is copied in any case.
 pub const RELOOK_BYTES: u64 = 64 * 1024;
+/// Head copied of a request or an answer of a flow of which only heads are wanted.
+pub const HTTP_HEAD_BYTES: u64 = 4096;
+/// Bytes of each direction that are copied whole from a POST on, on such a flow.
+pub const POST_BYTES: u64 = 64 * 1024;
 /// Traffic after which a flow judged not MCP is looked at again, at first; doubles each time.
 pub const RELOOK_AFTER_BYTES_MIN: u64 = 64 * 1024;
 /// Where the doubling ends.

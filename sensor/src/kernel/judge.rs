@@ -52,7 +52,8 @@ impl Judge {
     pub fn judge(&mut self, end: EndKey, decided: FlowVerdict) -> Result<(), MapError> {
         let key = key(end);
         let code = match decided {
-            FlowVerdict::Inspect | FlowVerdict::Heads => verdict::INSPECT,
+            FlowVerdict::Inspect => verdict::INSPECT,
+            FlowVerdict::Heads => verdict::HEADS,
             FlowVerdict::Mcp => verdict::MCP,
             FlowVerdict::NotMcp => verdict::NOT_MCP,
         };

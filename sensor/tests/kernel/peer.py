@@ -104,13 +104,13 @@ READ = {
 }
 
 
-def tcp(family, bind, connect):
+def tcp(family, bind, connect, source=None):
     with socket.socket(family) as listener:
         if family == socket.AF_INET6 and bind == "::":
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((bind, 0))
         listener.listen()
-        client = socket.create_connection((connect, listener.getsockname()[1]))
+        client = socket.create_connection((connect, listener.getsockname()[1]), source_address=source)
         server, _ = listener.accept()
         return client, server
 
@@ -124,6 +124,9 @@ def channel(name):
         return socket.socketpair()
     if name == "tcp4":
         return tcp(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+    if name == "remote":
+        # Two addresses of an own network namespace: to the kernel side, two hosts.
+        return tcp(socket.AF_INET, "10.9.0.2", "10.9.0.2", ("10.9.0.1", 0))
     if name == "tcp6":
         return tcp(socket.AF_INET6, "::1", "::1")
     return tcp(socket.AF_INET6, "::", "127.0.0.1")
