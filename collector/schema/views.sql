@@ -1,0 +1,215 @@
+-- The analysts' contract: names and meanings stay, columns are only added. Made anew at each migration.
+-- docs/views.md is made from the comments behind the columns.
+
+-- One row for each MCP session, as known now, with the verdict in force.
+CREATE OR REPLACE VIEW sessions {on_cluster} AS
+SELECT
+    s.id AS id, -- Identity of the session on its host.
+    s.rev AS rev, -- Revision of what is known; grows with each change.
+    s.state AS state, -- open or ended.
+    s.host AS host, -- Host that saw it, by the name in its certificate.
+    s.transport AS transport, -- stdio, http or sse.
+    s.channel AS channel, -- pipe, unix, tcp or pty.
+    s.tls AS tls, -- TLS library that was read; null: plain text, or TLS that was not read.
+    s.revision AS revision, -- Revision of MCP that was agreed.
+    coalesce(nullIf(v.route, ''), s.base_route) AS route, -- local, direct, gateway, bridge, inbound or opaque.
+    s.via AS via, -- Proxy or agent that carries it.
+    v.leg AS leg, -- On the way through a gateway: client or upstream.
+    v.gateway AS gateway, -- Gateway it passes, comes from, or goes round.
+    s.client_name AS client_name, -- What the client calls itself (clientInfo).
+    s.client_version AS client_version, -- Its version, by its own word.
+    s.client_application AS client_application, -- AI application, named from the process.
+    s.client_pid AS client_pid, -- Process of the client.
+    s.client_exe AS client_exe, -- Its executable.
+    s.client_argv AS client_argv, -- Its arguments, redacted.
+    s.client_user AS client_user, -- Its user.
+    s.client_uid AS client_uid, -- Its user's number.
+    s.client_container AS client_container, -- Container it runs in.
+    s.client_started AS client_started, -- When the process started.
+    s.server AS server, -- Identity in the inventory: the key; else the endpoint (with the host, where it is loopback); else what is known.
+    s.server_key AS server_key, -- Package or canonical URL.
+    s.server_strength AS server_strength, -- How sure the key is: claimed or verified.
+    s.server_name AS server_name, -- What the server calls itself (serverInfo).
+    s.server_version AS server_version, -- Its version, by its own word.
+    s.server_endpoint AS server_endpoint, -- Canonical URL, redacted.
+    s.server_pid AS server_pid, -- Process of the server.
+    s.server_exe AS server_exe, -- Its executable.
+    s.server_argv AS server_argv, -- Its arguments, redacted.
+    s.server_user AS server_user, -- Its user.
+    s.server_uid AS server_uid, -- Its user's number.
+    s.server_container AS server_container, -- Container it runs in.
+    s.server_started AS server_started, -- When the process started.
+    coalesce(nullIf(v.status, ''), 'unknown') AS verdict, -- approved, sanctioned, shadow or unknown.
+    CAST(v.reasons, 'Array(Tuple(code String, text String))') AS reasons, -- Why, the decisive reason first: code and text.
+    v.policy_version AS policy_version, -- Version of the policy the verdict was made with; 0: no policy yet.
+    CAST(s.evidence, 'Array(Tuple(source String, fact String, quality String))') AS evidence, -- Facts behind it: source, fact, quality of the match.
+    s.server_address AS server_address, -- Address that was connected to, from the kernel.
+    s.client_address AS client_address, -- Address it came from, from the kernel.
+    s.authority AS authority, -- Host header, as the client wrote it.
+    s.path AS path, -- Path of the request.
+    s.sni AS sni, -- Server name of the TLS handshake.
+    s.started AS started, -- When it began, or was first seen.
+    s.last_seen AS last_seen, -- When it was last seen.
+    s.calls AS calls, -- Calls made in it so far.
+    s.sensor_verdict AS sensor_verdict -- What the sensor said by its own policy, for comparison.
+FROM session_fact AS s FINAL
+LEFT JOIN verdict_now AS v FINAL ON s.host = v.host AND s.id = v.session;
+
+-- One row for each server of the inventory, over all hosts.
+CREATE OR REPLACE VIEW servers {on_cluster} AS
+SELECT
+    x.server AS server, -- Identity in the inventory (see sessions.server).
+    argMax(x.server_strength, x.last_seen) AS strength, -- How sure the key is: claimed or verified.
+    argMax(x.server_name, x.last_seen) AS name, -- What it last called itself.
+    arraySort(groupUniqArray(100)(x.server_name)) AS names, -- All names it gave itself.
+    arraySort(groupUniqArray(100)(x.server_version)) AS versions, -- All versions it claimed.
+    arraySort(groupUniqArray(100)(x.server_endpoint)) AS endpoints, -- URLs it was reached by.
+    arraySort(groupUniqArray(100)(x.transport)) AS transports, -- Transports seen.
+    arraySort(groupUniqArray(100)(x.route)) AS routes, -- Routes seen.
+    arraySort(groupUniqArray(1000)(x.host)) AS hosts, -- Hosts it was seen on or from.
+    uniqExact(x.host, x.server_pid, x.server_started) AS instances, -- Running servers seen.
+    arraySort(groupUniqArray(100)(coalesce(x.client_application, x.client_name))) AS clients, -- AI applications that used it.
+    arraySort(groupUniqArray(1000)(x.client_user)) AS users, -- Users whose clients used it.
+    multiIf(countIf(x.verdict = 'shadow') > 0, 'shadow', countIf(x.verdict = 'unknown') > 0, 'unknown', countIf(x.verdict = 'sanctioned') > 0, 'sanctioned', 'approved') AS verdict, -- The worst verdict among its sessions: shadow, unknown, sanctioned, approved.
+    countIf(x.verdict = 'approved') AS approved, -- Sessions approved.
+    countIf(x.verdict = 'sanctioned') AS sanctioned, -- Sessions under an exception.
+    countIf(x.verdict = 'shadow') AS shadow, -- Shadow sessions.
+    countIf(x.verdict = 'unknown') AS unknown, -- Sessions without enough evidence.
+    min(x.started) AS first_seen, -- Start of its first session.
+    max(x.last_seen) AS last_seen, -- When it was last seen in use.
+    count() AS sessions, -- Sessions in all.
+    sum(x.calls) AS calls -- Calls in all.
+FROM sessions AS x
+GROUP BY x.server;
+
+-- One row for each request of a client but ping, initialize and server/discover. Payloads are not kept.
+CREATE OR REPLACE VIEW calls {on_cluster} AS
+SELECT
+    c.host AS host, -- Host that saw it.
+    c.session AS session, -- Session it belongs to (sessions.id of the same host).
+    c.number AS number, -- Position in its session, from 1.
+    c.time AS time, -- When it was made.
+    c.method AS method, -- Method, such as tools/call.
+    c.name AS name, -- Tool, prompt or redacted resource.
+    c.status AS status, -- ok, error, tool_error, cancelled or unanswered.
+    c.duration_us AS duration_us, -- Time to the answer, microseconds.
+    c.request_bytes AS request_bytes, -- Size of the request's JSON, bytes.
+    c.response_bytes AS response_bytes, -- Size of the answer's JSON, bytes.
+    c.error_text AS error_text -- Text of the error, redacted.
+FROM call_fact AS c FINAL;
+
+-- One row for each sensor.
+CREATE OR REPLACE VIEW sensors {on_cluster} AS
+SELECT
+    h.host AS host, -- Host, by the name in its certificate.
+    h.host_name AS host_name, -- Node name the kernel gave, for people.
+    h.sensor_version AS sensor_version, -- Version of the sensor.
+    h.kernel_release AS kernel_release, -- Kernel it runs on.
+    h.operating_system AS operating_system, -- Operating system.
+    h.machine AS machine, -- Processor type.
+    if(ifNull(b.batches, 0) = 0, h.received, least(assumeNotNull(b.first_received), h.received)) AS first_seen, -- First batch received, within the retention.
+    if(ifNull(b.batches, 0) = 0, h.received, greatest(assumeNotNull(b.last_received), h.received)) AS last_seen, -- Last sign of life.
+    ifNull(b.batches, 0) AS batches, -- Batches stored.
+    ifNull(b.observations, 0) AS observations, -- Observations stored.
+    t.tier AS tier, -- Hook to tier, as last reported.
+    t.messages AS messages, -- MCP messages, as last reported.
+    t.bytes AS bytes, -- Bytes looked at, as last reported.
+    t.lost AS lost, -- What was lost, by reason, as last reported.
+    t.ring_bytes AS ring_bytes, -- Size of the ring buffer.
+    t.map_bytes AS map_bytes, -- Memory of the BPF maps.
+    t.cpu_ms AS cpu_ms, -- CPU time used, milliseconds, as last reported.
+    t.rss_bytes AS rss_bytes -- Memory used, as last reported.
+FROM sensor_hello AS h FINAL
+LEFT JOIN
+(
+    SELECT host, min(received) AS first_received, max(received) AS last_received, count() AS batches,
+           sum(observations) AS observations
+    FROM batch_ledger FINAL GROUP BY host
+) AS b ON h.host = b.host
+LEFT JOIN
+(
+    SELECT l.host AS host, l.told.1 AS tier, l.told.2 AS messages, l.told.3 AS bytes, l.told.4 AS lost,
+           l.told.5 AS ring_bytes, l.told.6 AS map_bytes, l.told.7 AS cpu_ms, l.told.8 AS rss_bytes
+    FROM
+    (
+        SELECT f.host AS host,
+               argMax(tuple(f.tier, f.messages, f.bytes, f.lost, f.ring_bytes, f.map_bytes, f.cpu_ms, f.rss_bytes), f.time) AS told
+        FROM stats_fact AS f GROUP BY f.host
+    ) AS l
+) AS t ON h.host = t.host;
+
+-- What a sensor could not read, and why; the last word on each process and thing.
+CREATE OR REPLACE VIEW coverage {on_cluster} AS
+SELECT
+    c.host AS host, -- Host.
+    c.what AS what, -- What it is about.
+    argMax(c.state, c.time) AS state, -- decoded, opaque, late, detached or shed.
+    argMax(tuple(c.reason), c.time).1 AS reason, -- Why.
+    c.pid AS pid, -- Process.
+    c.exe AS exe, -- Its executable.
+    argMax(c.argv, c.time) AS argv, -- Its arguments, redacted.
+    argMax(tuple(c.user), c.time).1 AS user, -- Its user.
+    argMax(tuple(c.container), c.time).1 AS container, -- Container it runs in.
+    min(c.time) AS first_seen, -- First report.
+    max(c.time) AS last_seen -- Last report.
+FROM coverage_fact AS c
+GROUP BY c.host, c.what, c.pid, c.exe;
+
+-- Listening sockets, as last reported.
+CREATE OR REPLACE VIEW listeners {on_cluster} AS
+SELECT
+    l.host AS host, -- Host.
+    l.address AS address, -- Address it listens on.
+    l.port AS port, -- Port; null for a unix socket.
+    l.path AS path, -- Path of the unix socket, or the HTTP path MCP was seen on.
+    argMax(tuple(l.channel), l.time).1 AS channel, -- tcp or unix.
+    argMax(tuple(l.pid), l.time).1 AS pid, -- Process that listens.
+    argMax(tuple(l.exe), l.time).1 AS exe, -- Its executable.
+    argMax(l.argv, l.time) AS argv, -- Its arguments, redacted.
+    argMax(tuple(l.user), l.time).1 AS user, -- Its user.
+    argMax(tuple(l.container), l.time).1 AS container, -- Container it runs in.
+    argMax(l.mcp, l.time) AS mcp, -- seen, probed or unknown.
+    argMax(tuple(l.tls), l.time).1 AS tls, -- TLS library, if any.
+    argMax(tuple(l.exposure), l.time).1 AS exposure, -- Who can reach it.
+    min(l.time) AS first_seen, -- First report.
+    max(l.time) AS last_seen -- Last report.
+FROM listener_fact AS l
+GROUP BY l.host, l.address, l.port, l.path;
+
+-- Every version of every tool definition, by server and tool.
+CREATE OR REPLACE VIEW tools {on_cluster} AS
+SELECT
+    t.server AS server, -- Server, as the sensor keyed it.
+    t.tool AS tool, -- Name of the tool.
+    t.digest AS digest, -- Canonical digest of the definition.
+    min(t.first) AS first, -- When it was first seen.
+    argMax(tuple(t.previous), t.time).1 AS previous, -- Digest before it.
+    arraySort(groupUniqArray(1000)(t.host)) AS hosts, -- Hosts it was seen on.
+    max(t.time) AS last_seen -- Last report.
+FROM tool_fact AS t
+GROUP BY t.server, t.tool, t.digest;
+
+-- History of verdicts: a row each time one changed. On a past day: argMax(verdict, decided) WHERE decided <= that day.
+CREATE OR REPLACE VIEW verdicts {on_cluster} AS
+SELECT
+    v.host AS host, -- Host.
+    v.session AS session, -- Session (sessions.id of the same host).
+    v.decided AS decided, -- From when on it held.
+    v.rev AS rev, -- Revision of the session it was made from.
+    v.policy_version AS policy_version, -- Version of the policy; 0: no policy yet.
+    v.status AS verdict, -- approved, sanctioned, shadow or unknown.
+    v.route AS route, -- Route under that policy.
+    v.leg AS leg, -- client or upstream, on the way through a gateway.
+    v.gateway AS gateway, -- Gateway it passes, comes from, or goes round.
+    CAST(v.reasons, 'Array(Tuple(code String, text String))') AS reasons -- Why: code and text.
+FROM verdict_fact AS v;
+
+-- Every policy that was in force.
+CREATE OR REPLACE VIEW policies {on_cluster} AS
+SELECT
+    p.version AS version, -- Counts up from 1.
+    p.applied AS applied, -- When it came into force.
+    p.author AS author, -- Who applied it.
+    p.digest AS digest, -- SHA-256 of the text.
+    p.toml AS toml -- The text.
+FROM policy_version AS p FINAL;

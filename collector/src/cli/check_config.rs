@@ -1,0 +1,43 @@
+//! `gnomon-collector check-config`
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use gnomon_collector::{
+    config::{ClickHouse, Config},
+    engine, policy,
+};
+
+pub(super) fn run(file: Option<&Path>) -> Result<()> {
+    let config = Config::load(file)?;
+    match &config.clickhouse {
+        ClickHouse::Embedded { library, .. } => {
+            engine::library(library.as_deref(), &super::program()?)?;
+        }
+        ClickHouse::Url {
+            writer, analyst, ..
+        } => {
+            writer.password()?;
+            analyst.as_ref().map(|login| login.password()).transpose()?;
+        }
+    }
+    if let Some(file) = &config.policy_file {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("reading policy.file {}", file.display()))?;
+        match policy::parse(&text, &file.display().to_string()) {
+            Ok((_, warnings)) => {
+                warnings.iter().for_each(|w| {
+                    eprintln!("{}:{}: warning: {}; {}", w.file, w.line, w.what, w.fix)
+                });
+            }
+            Err(faults) => {
+                faults
+                    .iter()
+                    .for_each(|f| eprintln!("{}:{}: {}; {}", f.file, f.line, f.what, f.fix));
+                bail!("policy.file {} has {} faults", file.display(), faults.len());
+            }
+        }
+    }
+    println!("gnomon-collector: the settings are fine");
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! Who may send: the collector's own certificate authority.
+
+pub mod authority;

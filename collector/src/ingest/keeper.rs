@@ -1,0 +1,337 @@
+//! The one task that writes: it commits batches in groups, judges their sessions, and judges again
+//! what a new policy or a newly learned front has changed.
+//!
+//! Because it alone writes facts and verdicts, no verdict on old facts can overtake one on new facts.
+//! While one group is being inserted the next one gathers. A group is retried, same rows and same
+//! deduplication token, until ClickHouse has it; meanwhile the queue fills and streams are not read.
+
+mod commit;
+mod rejudge;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+
+use super::batch::Checked;
+use crate::{
+    clock,
+    policy::{self, InForce, Remark, Shared},
+    store::{
+        Store, StoreError,
+        row::{HelloRow, PolicyRow},
+    },
+    verdict::Judge,
+};
+use rejudge::Rejudge;
+
+const QUEUE_MAX: usize = 256;
+/// Observations in a group, at most (a group holds at least one batch).
+const GROUP_OBSERVATIONS_MAX: usize = 50_000;
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How long a stop waits for ClickHouse to take what is queued.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// A batch on its way, with what tells its sender.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) checked: Checked,
+    /// Told when ClickHouse has it; dropped when it will not get there.
+    pub(crate) stored: oneshot::Sender<()>,
+    /// Its share of the bytes that may be pending.
+    pub(crate) _room: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Batch(Incoming),
+    Hello(HelloRow),
+    Apply {
+        toml: String,
+        author: String,
+        file: String,
+        done: oneshot::Sender<Result<Applied, ApplyError>>,
+    },
+}
+
+/// A policy that was taken into force.
+#[derive(Debug)]
+pub struct Applied {
+    /// Its version and text.
+    pub in_force: Shared,
+    /// What to look at.
+    pub warnings: Vec<Remark>,
+}
+
+/// Why a policy was not taken into force.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// Faults in the text.
+    #[error("the policy has {} faults", .0.len())]
+    Faults(Vec<Remark>),
+    /// It could not be stored.
+    #[error("the policy could not be stored")]
+    Store(#[from] StoreError),
+    /// The collector is stopping.
+    #[error("the collector is stopping")]
+    Stopping,
+}
+
+/// Handle on the task.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    work: mpsc::Sender<Work>,
+    room: Arc<Semaphore>,
+    policy: watch::Receiver<Shared>,
+}
+
+/// Bytes per permit of the pending room: permits are 32 bits.
+const ROOM_UNIT_BYTES: usize = 1024;
+
+impl Keeper {
+    /// Starts the task: the last policy comes from the store, fronts are learned again from it.
+    ///
+    /// # Errors
+    /// The policy in force cannot be read.
+    pub async fn start(
+        store: Store,
+        pending_bytes_max: usize,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(Self, tokio::task::JoinHandle<()>)> {
+        let in_force = policy::last(&store)
+            .await
+            .context("reading the policy in force")?
+            .map(InForce::from);
+        let in_force = in_force.unwrap_or_default();
+        let checked = match policy::parse(&in_force.toml, "policy in force") {
+            Ok((checked, _)) => checked,
+            Err(faults) => {
+                error!(version = in_force.version, fault = ?faults.first(), "the stored policy is not valid any more: apply a corrected one; until then every session is judged without a policy");
+                gnomon_policy::Policy::empty()
+            }
+        };
+        let (sender, work) = mpsc::channel(QUEUE_MAX);
+        let judge = Judge::new(checked, in_force.version);
+        let (publish, policy) = watch::channel(Arc::new(in_force));
+        let task = Task {
+            store,
+            judge,
+            publish,
+            work,
+            stop,
+            rejudge: Rejudge::learn_and_judge(),
+        };
+        let handle = tokio::spawn(task.run());
+        let room = Arc::new(Semaphore::new(pending_bytes_max / ROOM_UNIT_BYTES));
+        Ok((
+            Self {
+                work: sender,
+                room,
+                policy,
+            },
+            handle,
+        ))
+    }
+
+    /// Waits for room, then hands a batch over. The receiver hears when ClickHouse has it, or is
+    /// closed when it will not (the collector is stopping).
+    pub async fn store(&self, checked: Checked, bytes: usize) -> oneshot::Receiver<()> {
+        let (stored, told) = oneshot::channel();
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room)
+            .acquire_many_owned(units.max(1))
+            .await
+            .ok();
+        let _ = self
+            .work
+            .send(Work::Batch(Incoming {
+                checked,
+                stored,
+                _room: room,
+            }))
+            .await;
+        told
+    }
+
+    /// Notes that a sensor's stream opened.
+    pub async fn hello(&self, hello: HelloRow) {
+        let _ = self.work.send(Work::Hello(hello)).await;
+    }
+
+    /// The policy in force, and its changes.
+    #[must_use]
+    pub fn policy(&self) -> watch::Receiver<Shared> {
+        self.policy.clone()
+    }
+
+    /// Checks a policy and takes it into force. The one in force again is no new version.
+    ///
+    /// # Errors
+    /// It has faults, or cannot be stored.
+    pub async fn apply(
+        &self,
+        toml: String,
+        author: String,
+        file: String,
+    ) -> Result<Applied, ApplyError> {
+        let (done, told) = oneshot::channel();
+        let work = Work::Apply {
+            toml,
+            author,
+            file,
+            done,
+        };
+        self.work
+            .send(work)
+            .await
+            .map_err(|_| ApplyError::Stopping)?;
+        told.await.map_err(|_| ApplyError::Stopping)?
+    }
+}
+
+struct Task {
+    store: Store,
+    judge: Judge,
+    publish: watch::Sender<Shared>,
+    work: mpsc::Receiver<Work>,
+    stop: watch::Receiver<bool>,
+    rejudge: Rejudge,
+}
+
+impl Task {
+    async fn run(mut self) {
+        loop {
+            let first = if self.rejudge.pending() {
+                // Facts first: a page of old verdicts only when nothing new waits.
+                match self.work.try_recv() {
+                    Ok(work) => Some(work),
+                    Err(mpsc::error::TryRecvError::Empty) => None,
+                    Err(mpsc::error::TryRecvError::Disconnected) => return,
+                }
+            } else {
+                tokio::select! {
+                    work = self.work.recv() => match work {
+                        Some(work) => Some(work),
+                        None => return,
+                    },
+                    _ = self.stop.wait_for(|stop| *stop) => break,
+                }
+            };
+            match first {
+                Some(work) => self.group(work).await,
+                None => self.rejudge_page().await,
+            }
+            if *self.stop.borrow() {
+                break;
+            }
+        }
+        self.work.close();
+        while let Some(work) = self.work.recv().await {
+            self.group(work).await;
+        }
+    }
+
+    /// Takes what waits in the queue and commits it together.
+    async fn group(&mut self, first: Work) {
+        let mut batches = Vec::new();
+        let mut hellos = Vec::new();
+        let mut observations = 0;
+        let mut next = Some(first);
+        let mut after = VecDeque::new();
+        while let Some(work) = next.take() {
+            match work {
+                Work::Batch(batch) => {
+                    observations += batch.checked.observations as usize;
+                    batches.push(batch);
+                }
+                Work::Hello(hello) => hellos.push(hello),
+                Work::Apply {
+                    toml,
+                    author,
+                    file,
+                    done,
+                } => {
+                    after.push_back((toml, author, file, done));
+                    break;
+                }
+            }
+            if observations < GROUP_OBSERVATIONS_MAX {
+                next = self.work.try_recv().ok();
+            }
+        }
+        self.commit(batches, hellos).await;
+        for (toml, author, file, done) in after {
+            let _ = done.send(self.apply(toml, author, &file).await);
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        toml: String,
+        author: String,
+        file: &str,
+    ) -> Result<Applied, ApplyError> {
+        let (checked, warnings) = policy::parse(&toml, file).map_err(ApplyError::Faults)?;
+        let digest = checked.version_digest();
+        let now_in_force = Arc::clone(&self.publish.borrow());
+        if now_in_force.version > 0 && now_in_force.toml == toml {
+            return Ok(Applied {
+                in_force: now_in_force,
+                warnings,
+            });
+        }
+        // Another collector on the same store may have applied one since.
+        let last = policy::last(&self.store)
+            .await?
+            .map_or(0, |row| row.version);
+        let row = PolicyRow {
+            version: last + 1,
+            applied: clock::now(),
+            author,
+            digest,
+            toml,
+        };
+        let token = format!("policy-{}-{}", row.version, row.digest);
+        self.store
+            .insert("policy_version", std::slice::from_ref(&row), &token)
+            .await?;
+        info!(
+            version = row.version,
+            author = row.author,
+            "policy in force"
+        );
+        let in_force: Shared = Arc::new(row.into());
+        self.judge.replace(checked, in_force.version);
+        self.rejudge = Rejudge::learn_and_judge();
+        self.publish.send_replace(Arc::clone(&in_force));
+        Ok(Applied { in_force, warnings })
+    }
+
+    async fn rejudge_page(&mut self) {
+        match self.rejudge.page(&self.store, &mut self.judge).await {
+            Ok(0) => {}
+            Ok(changed) => info!(changed, "verdicts changed"),
+            Err(error) => {
+                warn!(error = %chain(&error), advice = error.advice(), "verdicts could not be made again yet");
+                let _ = tokio::time::timeout(RETRY_MAX, self.stop.wait_for(|stop| *stop)).await;
+            }
+        }
+    }
+}
+
+/// An error with its causes, for a log line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let part = next.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,5 @@
+//! Questions to the documented views, and analysts' own SQL.
+
+pub mod listing;
+pub mod query;
+pub mod sql;

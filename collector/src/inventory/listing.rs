@@ -1,0 +1,357 @@
+//! Listings: a documented view, narrowed by filters.
+
+use thiserror::Error;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::query::{Answer, run};
+use crate::store::{Store, StoreError};
+
+/// Rows of a listing without `limit`.
+const LIMIT_DEFAULT: u64 = 10_000;
+/// Rows of a listing, at most.
+const LIMIT_MAX: u64 = 100_000;
+const SECONDS_MAX: u64 = 30;
+const VALUE_BYTES_MAX: usize = 1024;
+
+/// A view that can be listed, its order, and its filters: name and condition on `{name:String}`.
+#[derive(Debug)]
+pub struct View {
+    /// Name of the view, and of its path in the API.
+    pub name: &'static str,
+    order: &'static str,
+    /// Column that `since` is held against.
+    time: &'static str,
+    filters: &'static [(&'static str, &'static str)],
+}
+
+/// Names and values that fill `{name:Type}` in a statement.
+type Parameters = Vec<(&'static str, String)>;
+
+const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
+
+/// Every listing there is.
+pub const VIEWS: [View; 8] = [
+    View {
+        name: "sessions",
+        order: "started DESC, host, id",
+        time: "last_seen",
+        filters: &[
+            ("host", "host = {host:String}"),
+            ("user", "client_user = {user:String}"),
+            (
+                "server",
+                "(server = {server:String} OR server_name = {server:String})",
+            ),
+            ("session", "id = {session:String}"),
+            (
+                "client",
+                "(client_application = {client:String} OR client_name = {client:String})",
+            ),
+            ("verdict", "verdict = {verdict:String}"),
+            ("route", "route = {route:String}"),
+            ("state", "state = {state:String}"),
+        ],
+    },
+    View {
+        name: "servers",
+        order: "last_seen DESC, server",
+        time: "last_seen",
+        filters: &[
+            ("host", "has(hosts, {host:String})"),
+            ("user", "has(users, {user:String})"),
+            (
+                "server",
+                "(server = {server:String} OR has(names, {server:String}))",
+            ),
+            (
+                "session",
+                "server IN (SELECT server FROM sessions WHERE id = {session:String})",
+            ),
+            ("client", "has(clients, {client:String})"),
+            ("verdict", "verdict = {verdict:String}"),
+            ("route", "has(routes, {route:String})"),
+        ],
+    },
+    View {
+        name: "calls",
+        order: "time DESC, host, session, number DESC",
+        time: "time",
+        filters: &[
+            ("host", "host = {host:String}"),
+            ("session", "session = {session:String}"),
+            ("method", "method = {method:String}"),
+            ("name", "name = {name:String}"),
+            ("status", "status = {status:String}"),
+            ("user", "client_user = {user:String})"),
+            (
+                "server",
+                "server = {server:String} OR server_name = {server:String})",
+            ),
+            (
+                "client",
+                "client_application = {client:String} OR client_name = {client:String})",
+            ),
+            ("verdict", "verdict = {verdict:String})"),
+            ("route", "route = {route:String})"),
+        ],
+    },
+    View {
+        name: "sensors",
+        order: "host",
+        time: "last_seen",
+        filters: &[("host", "host = {host:String}")],
+    },
+    View {
+        name: "coverage",
+        order: "last_seen DESC, host, what",
+        time: "last_seen",
+        filters: &[
+            ("host", "host = {host:String}"),
+            ("user", "user = {user:String}"),
+            ("state", "state = {state:String}"),
+        ],
+    },
+    View {
+        name: "listeners",
+        order: "host, address, port",
+        time: "last_seen",
+        filters: &[
+            ("host", "host = {host:String}"),
+            ("user", "user = {user:String}"),
+            ("mcp", "mcp = {mcp:String}"),
+        ],
+    },
+    View {
+        name: "tools",
+        order: "server, tool, first DESC",
+        time: "last_seen",
+        filters: &[
+            ("host", "has(hosts, {host:String})"),
+            ("server", "server = {server:String}"),
+        ],
+    },
+    View {
+        name: "verdicts",
+        order: "decided DESC, host, session",
+        time: "decided",
+        filters: &[
+            ("host", "host = {host:String}"),
+            ("session", "session = {session:String}"),
+            ("verdict", "verdict = {verdict:String}"),
+        ],
+    },
+];
+
+/// Why a listing could not be made.
+#[derive(Debug, Error)]
+pub enum ListError {
+    /// What was asked for is wrong.
+    #[error("{what}")]
+    Filter {
+        /// What is wrong.
+        what: String,
+        /// What to write instead.
+        advice: String,
+    },
+    /// ClickHouse is away or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl View {
+    /// The view of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        VIEWS.iter().find(|view| view.name == name)
+    }
+
+    /// Lists it. `filters` are names and values as the caller wrote them.
+    ///
+    /// # Errors
+    /// A filter that does not exist or has no such value; ClickHouse is away.
+    pub async fn list(
+        &self,
+        store: &Store,
+        filters: &[(String, String)],
+    ) -> Result<Answer, ListError> {
+        let (sql, parameters) = self.statement(filters, OffsetDateTime::now_utc())?;
+        let client = store.connection().await?.writer;
+        Ok(run(&client, &sql, &parameters, SECONDS_MAX).await?)
+    }
+
+    fn statement(
+        &self,
+        filters: &[(String, String)],
+        now: OffsetDateTime,
+    ) -> Result<(String, Parameters), ListError> {
+        let mut conditions = Vec::new();
+        let mut parameters = Vec::new();
+        let mut limit = LIMIT_DEFAULT;
+        for (name, value) in filters {
+            if value.len() > VALUE_BYTES_MAX {
+                return Err(wrong(
+                    format!("{name} is longer than {VALUE_BYTES_MAX} bytes"),
+                    "shorten it",
+                ));
+            }
+            match name.as_str() {
+                "limit" => limit = parse_limit(value)?,
+                "format" if value == "json" => {}
+                "since" => {
+                    let column = self.time;
+                    conditions.push(format!(
+                        "{column} >= fromUnixTimestamp64Micro({{since:Int64}}, 'UTC')"
+                    ));
+                    parameters.push(("since", parse_since(value, now)?.to_string()));
+                }
+                _ => {
+                    let (name, condition) = self.filter(name)?;
+                    if parameters.iter().any(|(known, _)| *known == name) {
+                        return Err(wrong(format!("{name} is given twice"), "give it once"));
+                    }
+                    // A condition with an open parenthesis is on the call's session.
+                    let open = condition.ends_with(')')
+                        && condition.matches('(').count() < condition.matches(')').count();
+                    conditions.push(if open {
+                        format!("{SESSION_OF_CALL}{condition}")
+                    } else {
+                        condition.to_owned()
+                    });
+                    parameters.push((name, value.clone()));
+                }
+            }
+        }
+        let wheres = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        };
+        Ok((
+            format!(
+                "SELECT * FROM {}{wheres} ORDER BY {} LIMIT {limit}",
+                self.name, self.order
+            ),
+            parameters,
+        ))
+    }
+
+    fn filter(&self, name: &str) -> Result<(&'static str, &'static str), ListError> {
+        self.filters
+            .iter()
+            .find(|(known, _)| *known == name)
+            .copied()
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .filters
+                    .iter()
+                    .map(|(known, _)| *known)
+                    .chain(["since", "limit"])
+                    .collect();
+                wrong(
+                    format!("{} has no filter {name:?}", self.name),
+                    &format!("it has {}", known.join(", ")),
+                )
+            })
+    }
+}
+
+fn wrong(what: String, advice: &str) -> ListError {
+    ListError::Filter {
+        what,
+        advice: advice.to_owned(),
+    }
+}
+
+fn parse_limit(value: &str) -> Result<u64, ListError> {
+    value
+        .parse()
+        .ok()
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| {
+            wrong(
+                format!("limit {value:?} is not a number that is allowed"),
+                "1 to 100000",
+            )
+        })
+}
+
+/// RFC 3339, or a time back from now such as `90s`, `30m`, `24h`, `7d`. Microseconds since the epoch.
+fn parse_since(value: &str, now: OffsetDateTime) -> Result<i64, ListError> {
+    let absolute = OffsetDateTime::parse(value, &Rfc3339).ok();
+    let back = || -> Option<OffsetDateTime> {
+        let unit = value.chars().last()?;
+        let count: i64 = value
+            .strip_suffix(unit)?
+            .parse()
+            .ok()
+            .filter(|n| (0..=1_000_000).contains(n))?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86_400,
+            _ => return None,
+        };
+        now.checked_sub(time::Duration::seconds(count * seconds))
+    };
+    let at = absolute.or_else(back).ok_or_else(|| {
+        wrong(
+            format!("since {value:?} is not a time"),
+            "write 2026-01-31T00:00:00Z, or back from now: 90s, 30m, 24h, 7d",
+        )
+    })?;
+    Ok(i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(view: &str, filters: &[(&str, &str)]) -> Result<String, String> {
+        let filters: Vec<_> = filters
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
+        let view = View::named(view).expect("a view");
+        view.statement(&filters, OffsetDateTime::UNIX_EPOCH)
+            .map(|(sql, _)| sql)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn values_never_enter_the_text() {
+        for view in &VIEWS {
+            for (name, _) in view.filters {
+                let sql = statement(view.name, &[(name, "x' OR 1=1 --")]).expect("a statement");
+                assert!(!sql.contains("OR 1=1"), "{sql}");
+                assert_eq!(sql.matches('(').count(), sql.matches(')').count(), "{sql}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_filters_say_what_there_is() {
+        assert_eq!(
+            statement("sensors", &[("verdict", "x")]),
+            Err("sensors has no filter \"verdict\"".to_owned())
+        );
+        assert!(statement("sessions", &[("limit", "0")]).is_err());
+        assert!(statement("sessions", &[("since", "yesterday")]).is_err());
+        assert!(statement("sessions", &[("host", "a"), ("host", "b")]).is_err());
+    }
+
+    #[test]
+    fn since_is_a_time_or_a_span() {
+        let now = OffsetDateTime::from_unix_timestamp(1_000_000).expect("time");
+        assert_eq!(
+            parse_since("1h", now).expect("span"),
+            (1_000_000 - 3600) * 1_000_000
+        );
+        assert_eq!(
+            parse_since("1970-01-01T00:00:01Z", now).expect("time"),
+            1_000_000
+        );
+        assert!(parse_since("5 parsecs", now).is_err());
+        assert!(parse_since("é", now).is_err());
+    }
+}

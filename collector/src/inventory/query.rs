@@ -1,0 +1,63 @@
+//! Runs a SELECT and gives its answer as JSON, unparsed: columns, rows, whether there is more.
+
+use std::time::Duration;
+
+use clickhouse::Client;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::store::StoreError;
+
+/// Answer to a listing or an SQL statement.
+#[derive(Debug, Serialize)]
+pub struct Answer {
+    /// Columns in order: `[{"name", "type"}]`, types as ClickHouse names them.
+    pub columns: Box<RawValue>,
+    /// Rows: `[{column: value}]`, keys in the order of the columns.
+    pub rows: Box<RawValue>,
+    /// There are more rows than the limit allowed.
+    pub truncated: bool,
+}
+
+/// ClickHouse's own JSON format.
+#[derive(Deserialize)]
+struct Json {
+    meta: Box<RawValue>,
+    data: Box<RawValue>,
+    rows: u64,
+    rows_before_limit_at_least: Option<u64>,
+}
+
+/// Runs `sql`, which has no FORMAT of its own. `parameters` fill `{name:Type}` in it.
+///
+/// # Errors
+/// ClickHouse refuses it or is away, or it takes longer than `seconds_max`.
+pub async fn run(
+    client: &Client,
+    sql: &str,
+    parameters: &[(&'static str, String)],
+    seconds_max: u64,
+) -> Result<Answer, StoreError> {
+    let mut query = client.query_raw(sql);
+    for (name, value) in parameters {
+        query = query.param(name, value);
+    }
+    let read = async {
+        let mut cursor = query.fetch_bytes("JSON")?;
+        cursor.collect().await
+    };
+    let bytes = tokio::time::timeout(Duration::from_secs(seconds_max), read)
+        .await
+        .map_err(|_| StoreError::Slow(seconds_max))??;
+    let json: Json = serde_json::from_slice(&bytes).map_err(|error| {
+        let text = format!("the answer is not what FORMAT JSON gives: {error}");
+        StoreError::ClickHouse(clickhouse::error::Error::BadResponse(text))
+    })?;
+    Ok(Answer {
+        columns: json.meta,
+        rows: json.data,
+        truncated: json
+            .rows_before_limit_at_least
+            .is_some_and(|before| before > json.rows),
+    })
+}

@@ -1,0 +1,7 @@
+//! ClickHouse: the one place, with [`inventory`](crate::inventory), where SQL lives.
+
+pub mod client;
+pub mod migrate;
+pub mod row;
+
+pub use client::{Access, Connection, Store, StoreError};
