@@ -19,8 +19,10 @@ use crate::{
     store::{Connection, Store, migrate::migrate},
 };
 
-/// How long open streams and requests may take to end.
-const STOP_MAX: Duration = Duration::from_secs(8);
+/// How long the stop waits for ClickHouse to take what is queued.
+const DRAIN_MAX: Duration = Duration::from_secs(8);
+/// How long it then waits for the peers to close their connections.
+const LINGER_MAX: Duration = Duration::from_millis(500);
 
 /// Where to find a running collector: `endpoint.json` in the state folder.
 #[derive(Clone, Debug, Serialize)]
@@ -175,11 +177,14 @@ pub async fn serve(
     info!("stopping");
     let _ = std::fs::remove_file(state.folder().join("endpoint.json"));
     stopping.send_replace(true);
-    // The writing task ends after the last sender of work: the streams and the API.
-    let ends = async { tokio::join!(grpc, http, keeper_task) };
-    if tokio::time::timeout(STOP_MAX, ends).await.is_err() {
-        warn!("streams did not end in time: what was not acknowledged is sent again");
+    // First what is queued gets into ClickHouse and is acknowledged; then connections have a moment to end.
+    if tokio::time::timeout(DRAIN_MAX, keeper_task).await.is_err() {
+        warn!(
+            "not everything got into ClickHouse in time: what was not acknowledged is sent again"
+        );
     }
+    let ends = async { tokio::join!(grpc, http) };
+    let _ = tokio::time::timeout(LINGER_MAX, ends).await;
     backend.close().await;
     info!("stopped");
     Ok(())

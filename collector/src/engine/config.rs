@@ -91,7 +91,7 @@ impl Prepared {
       <date_time_output_format>iso</date_time_output_format>
       <output_format_json_quote_64bit_integers>0</output_format_json_quote_64bit_integers>
       <join_use_nulls>1</join_use_nulls>
-      <max_execution_time>20</max_execution_time>
+      <max_execution_time>10</max_execution_time>
       <timeout_before_checking_execution_speed>0</timeout_before_checking_execution_speed>
       <max_memory_usage>536870912</max_memory_usage>
       <max_memory_usage_for_user>805306368</max_memory_usage_for_user>

@@ -11,6 +11,8 @@ const LIMIT_DEFAULT: u64 = 10_000;
 /// Rows of a listing, at most.
 const LIMIT_MAX: u64 = 100_000;
 const SECONDS_MAX: u64 = 30;
+/// Without it a cut listing may not be known as such.
+const EXACT: (&str, &str) = ("exact_rows_before_limit", "1");
 const VALUE_BYTES_MAX: usize = 1024;
 
 /// A view that can be listed, its order, and its filters: name and condition on `{name:String}`.
@@ -176,7 +178,7 @@ impl View {
     ) -> Result<Answer, ListError> {
         let (sql, parameters) = self.statement(filters, OffsetDateTime::now_utc())?;
         let client = store.connection().await?.writer;
-        Ok(run(&client, &sql, &parameters, SECONDS_MAX).await?)
+        Ok(run(&client, &sql, &parameters, &[EXACT], SECONDS_MAX).await?)
     }
 
     fn statement(

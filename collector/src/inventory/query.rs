@@ -28,7 +28,8 @@ struct Json {
     rows_before_limit_at_least: Option<u64>,
 }
 
-/// Runs `sql`, which has no FORMAT of its own. `parameters` fill `{name:Type}` in it.
+/// Runs `sql`, which has no FORMAT of its own. `parameters` fill `{name:Type}` in it;
+/// `settings` are ClickHouse's, which a read-only user may not give.
 ///
 /// # Errors
 /// ClickHouse refuses it or is away, or it takes longer than `seconds_max`.
@@ -36,9 +37,13 @@ pub async fn run(
     client: &Client,
     sql: &str,
     parameters: &[(&'static str, String)],
+    settings: &[(&'static str, &'static str)],
     seconds_max: u64,
 ) -> Result<Answer, StoreError> {
     let mut query = client.query_raw(sql);
+    for (name, value) in settings {
+        query = query.with_setting(*name, *value);
+    }
     for (name, value) in parameters {
         query = query.param(name, value);
     }

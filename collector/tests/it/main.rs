@@ -1,0 +1,11 @@
+//! The collector as a process, with the real ClickHouse behind it: asked at its edges only.
+
+mod api;
+mod collector;
+mod ingest;
+mod lifecycle;
+mod observations;
+mod policy;
+mod sensor;
+mod sql;
+mod views;

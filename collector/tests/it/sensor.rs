@@ -1,0 +1,132 @@
+//! A sensor's side of the stream.
+
+use std::{fs, path::Path, time::Duration};
+
+use gnomon_proto::v1::{
+    Batch, CollectorMessage, Hello, Observation, SensorMessage, collector_message,
+    ingest_client::IngestClient, sensor_message,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Status, Streaming,
+    transport::{Certificate, Channel, ClientTlsConfig, Identity},
+};
+
+pub(crate) const SPOOL: [u8; 16] = [7; 16];
+
+pub(crate) struct Sensor {
+    up: mpsc::Sender<SensorMessage>,
+    down: Streaming<CollectorMessage>,
+}
+
+/// What the collector said of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Ack(u64),
+    Reject(u64, String),
+    Policy(u64),
+}
+
+pub(crate) fn tls(ca: &Path, identity: Option<&Path>) -> ClientTlsConfig {
+    let read = |path: &Path| fs::read_to_string(path).expect("pem");
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(read(ca)))
+        .domain_name("localhost");
+    match identity {
+        Some(folder) => tls.identity(Identity::from_pem(
+            read(&folder.join("sensor.pem")),
+            read(&folder.join("sensor.key")),
+        )),
+        None => tls,
+    }
+}
+
+pub(crate) async fn channel(
+    url: &str,
+    tls: ClientTlsConfig,
+) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Channel::from_shared(url.to_owned())
+        .expect("a url")
+        .tls_config(tls)?;
+    endpoint
+        .connect_timeout(Duration::from_secs(10))
+        .connect()
+        .await
+}
+
+impl Sensor {
+    /// Connects with the identity in `folder` and says hello.
+    pub(crate) async fn connect(url: &str, folder: &Path) -> Result<Self, Status> {
+        let channel = channel(url, tls(&folder.join("ca.pem"), Some(folder)))
+            .await
+            .map_err(|error| Status::unavailable(format!("{error:?}")))?;
+        let (up, receiver) = mpsc::channel(64);
+        let hello = Hello {
+            host_name: "node".to_owned(),
+            sensor_version: "0.1.0".to_owned(),
+            kernel_release: "6.1".to_owned(),
+            operating_system: "Debian".to_owned(),
+            machine: "x86_64".to_owned(),
+            spool_id: SPOOL.to_vec(),
+        };
+        let _ = up
+            .send(SensorMessage {
+                body: Some(sensor_message::Body::Hello(hello)),
+            })
+            .await;
+        let down = IngestClient::new(channel)
+            .stream(ReceiverStream::new(receiver))
+            .await?
+            .into_inner();
+        Ok(Self { up, down })
+    }
+
+    pub(crate) async fn send(&self, sequence: u64, observations: Vec<Observation>) {
+        self.send_batch(Batch {
+            spool_id: SPOOL.to_vec(),
+            sequence,
+            observations,
+        })
+        .await;
+    }
+
+    pub(crate) async fn send_batch(&self, batch: Batch) {
+        let _ = self
+            .up
+            .send(SensorMessage {
+                body: Some(sensor_message::Body::Batch(batch)),
+            })
+            .await;
+    }
+
+    /// The next thing the collector says; an error when the stream is over or silent for a minute.
+    pub(crate) async fn told(&mut self) -> Result<Told, Status> {
+        let next = tokio::time::timeout(Duration::from_secs(60), self.down.message());
+        let message = next
+            .await
+            .map_err(|_| Status::deadline_exceeded("silence"))??;
+        let message = message.ok_or_else(|| Status::unavailable("closed"))?;
+        Ok(match message.body.expect("a body") {
+            collector_message::Body::Ack(ack) => Told::Ack(ack.sequence),
+            collector_message::Body::Reject(reject) => Told::Reject(reject.sequence, reject.reason),
+            collector_message::Body::Policy(policy) => Told::Policy(policy.version),
+        })
+    }
+
+    /// Sends and waits for the acknowledgement, over policies that come between.
+    pub(crate) async fn store(
+        &mut self,
+        sequence: u64,
+        observations: Vec<Observation>,
+    ) -> Result<(), Status> {
+        self.send(sequence, observations).await;
+        loop {
+            match self.told().await? {
+                Told::Ack(acked) if acked == sequence => return Ok(()),
+                Told::Policy(_) | Told::Ack(_) => {}
+                Told::Reject(_, reason) => return Err(Status::invalid_argument(reason)),
+            }
+        }
+    }
+}
