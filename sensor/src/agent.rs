@@ -3,6 +3,7 @@
 //! One thread, because order is what the pipeline lives from, and because the ring buffer is the queue:
 //! it is bounded, and what does not fit is counted by the kernel side.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +31,23 @@ pub struct Settings {
     pub host_name: HostName,
     /// Gateways and exceptions.
     pub policy: Policy,
+}
+
+/// Who takes what a sensor states.
+pub trait Sink {
+    /// Takes one observation.
+    ///
+    /// # Errors
+    /// When it makes no sense to go on.
+    fn take(&mut self, observation: Observation) -> Result<()>;
+    /// What was lost on the way from here on, by reason, since the start.
+    fn losses(&self) -> BTreeMap<&'static str, u64> {
+        BTreeMap::new()
+    }
+    /// A policy that has come in since the last call.
+    fn policy(&mut self) -> Option<Policy> {
+        None
+    }
 }
 
 /// A sensor that is attached.
@@ -68,11 +86,6 @@ impl Agent {
         format!("{on} of {} kernel hooks attached", hooks.len())
     }
 
-    /// Changes the policy; open sessions are judged again.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.pipeline.set_policy(policy);
-    }
-
     /// Runs until `stop` is set or `duration` is over. Ends with statistics.
     ///
     /// # Errors
@@ -81,26 +94,27 @@ impl Agent {
         &mut self,
         stop: &AtomicBool,
         duration: Option<Duration>,
-        sink: &mut dyn FnMut(Observation) -> Result<()>,
+        sink: &mut dyn Sink,
     ) -> Result<()> {
         let until = duration.and_then(|duration| Instant::now().checked_add(duration));
         while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+            if let Some(policy) = sink.policy() {
+                self.pipeline.set_policy(policy);
+            }
             self.turn(until, sink)?;
         }
         let mut output = Output::default();
         self.pipeline.finish(now(), &mut output);
         self.apply(output, sink)?;
-        sink(self.stats())
+        let stats = self.stats(sink);
+        sink.take(stats)
     }
 
     /// One turn: events, what follows from them, statistics when they are due.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub fn turn(
+    fn turn(
         &mut self,
         until: Option<Instant>,
-        sink: &mut dyn FnMut(Observation) -> Result<()>,
+        sink: &mut dyn Sink,
     ) -> Result<()> {
         let mut wait = if self.pipeline.is_quiet() { QUIET_WAIT } else { BUSY_WAIT };
         if let Some(until) = until {
@@ -118,7 +132,8 @@ impl Agent {
         self.apply(output, sink)?;
         if self.stats_at.elapsed() >= STATS_EVERY {
             self.stats_at = Instant::now();
-            sink(self.stats())?;
+            let stats = self.stats(sink);
+            sink.take(stats)?;
         }
         Ok(())
     }
@@ -136,13 +151,13 @@ impl Agent {
     fn apply(
         &mut self,
         mut output: Output,
-        sink: &mut dyn FnMut(Observation) -> Result<()>,
+        sink: &mut dyn Sink,
     ) -> Result<()> {
         self.judge(&mut output);
-        output.observations.into_iter().try_for_each(sink)
+        output.observations.into_iter().try_for_each(|observation| sink.take(observation))
     }
 
-    fn stats(&self) -> Observation {
+    fn stats(&self, sink: &dyn Sink) -> Observation {
         let counters = self.pipeline.counters();
         let mut lost = counters.lost;
         for (reason, count) in self.kernel.losses() {
@@ -150,12 +165,16 @@ impl Agent {
                 *lost.entry(reason).or_default() += count;
             }
         }
+        let mut named = sink.losses();
+        for (reason, count) in lost {
+            *named.entry(reason.name()).or_default() += count;
+        }
         let own = own::usage();
         let stats = Stats {
             tier: self.kernel.hooks(),
             messages: counters.messages,
             bytes: counters.bytes,
-            lost: lost.into_iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            lost: named.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
             ring_bytes: self.kernel.ring_bytes(),
             map_bytes: self.kernel.map_bytes(),
             cpu_ms: own.cpu_ms,

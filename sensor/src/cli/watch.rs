@@ -1,10 +1,12 @@
 //! `gnomon-sensor watch`: this host, live, without a collector.
 
+use std::io::Stdout;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use gnomon_sensor::agent::{Agent, Settings};
+use gnomon_sensor::agent::{Agent, Settings, Sink};
+use gnomon_sensor::observation::Observation;
 use gnomon_sensor::output::Printer;
 
 use super::Format;
@@ -31,8 +33,16 @@ pub(super) fn watch(arguments: &Arguments) -> Result<()> {
     let policy = super::policy(arguments.policy.as_deref())?;
     let stop = super::stop_signal()?;
     let host = super::host_name();
-    let mut printer = Printer::stdout(arguments.format.into(), host.clone());
+    let printer = Printer::stdout(arguments.format.into(), host.clone());
     let mut agent = Agent::start(Settings { host_name: host, policy })?;
     eprintln!("gnomon-sensor: ready, {}", agent.summary());
-    agent.run(&stop, arguments.duration, &mut |observation| Ok(printer.print(&observation)?))
+    agent.run(&stop, arguments.duration, &mut Printed(printer))
+}
+
+struct Printed(Printer<Stdout>);
+
+impl Sink for Printed {
+    fn take(&mut self, observation: Observation) -> Result<()> {
+        Ok(self.0.print(&observation)?)
+    }
 }
