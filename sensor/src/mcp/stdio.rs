@@ -63,9 +63,9 @@ impl Stdio {
     ) {
         match (self.bound(lane, sessions), &message.kind) {
             (Some((number, Role::FromClient)), _) => {
-                self.from_client(time, lane, number, &message, flows, sessions);
+                self.take_from_client(time, lane, number, &message, flows, sessions);
             }
-            (Some((number, Role::FromServer)), _) => from_server(time, number, &message, sessions),
+            (Some((number, Role::FromServer)), _) => take_from_server(time, number, &message, sessions),
             (None, Kind::Response(_)) => self.answer(time, lane, message, flows, sessions),
             (None, Kind::Request(request)) if may_begin(request, &message) => {
                 self.begin(time, lane, &message, flows, sessions);
@@ -109,14 +109,19 @@ impl Stdio {
     pub fn lane_ended(&mut self, time: UnixNs, lane: Lane, sessions: &mut SessionTable) {
         match self.lanes.get(&lane) {
             Some(&(number, Role::FromServer)) => self.over(time, number, sessions),
-            Some(&(number, Role::FromClient)) if self.closing.len() < UNPAIRED_MAX => {
-                if !self.closing.iter().any(|(_, closing)| *closing == number) {
-                    self.closing.push((time.saturating_add(CLOSING_NS), number));
-                }
-            }
-            Some(&(number, Role::FromClient)) => self.over(time, number, sessions),
+            Some(&(number, Role::FromClient)) => self.client_ended(time, number, sessions),
             None => {}
         }
+    }
+
+    fn client_ended(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
+        if self.closing.iter().any(|(_, closing)| *closing == number) {
+            return;
+        }
+        if self.closing.len() >= UNPAIRED_MAX {
+            return self.over(time, number, sessions);
+        }
+        self.closing.push((time.saturating_add(CLOSING_NS), number));
     }
 
     /// A flow is gone.
@@ -178,11 +183,11 @@ impl Stdio {
         }
         self.unpaired.push(Unpaired { session: number, requests: lane });
         self.lanes.insert(lane, (number, Role::FromClient));
-        self.from_client(time, lane, number, message, flows, sessions);
+        self.take_from_client(time, lane, number, message, flows, sessions);
         self.tick(time, flows, sessions);
     }
 
-    fn from_client(
+    fn take_from_client(
         &mut self,
         time: UnixNs,
         lane: Lane,
@@ -255,7 +260,7 @@ impl Stdio {
             .min_by_key(|(unsure, ..)| *unsure);
         if let Some((_, unpaired, quality)) = found {
             self.pair(unpaired.session, unpaired.requests, lane, quality, flows, sessions);
-            from_server(time, unpaired.session, &message, sessions);
+            take_from_server(time, unpaired.session, &message, sessions);
         } else {
             if self.early.len() >= EARLY_MAX {
                 self.early.pop_front();
@@ -333,7 +338,7 @@ fn agree(one: &crate::flow::users::Users, other: &crate::flow::users::Users) -> 
     one.meets(other).then_some(true)
 }
 
-fn from_server(time: UnixNs, number: SessionNumber, message: &Message, sessions: &mut SessionTable) {
+fn take_from_server(time: UnixNs, number: SessionNumber, message: &Message, sessions: &mut SessionTable) {
     sessions.count_message();
     if let Kind::Response(response) = &message.kind {
         let answer = Answer { response, bytes: message.bytes, marks: message.marks };

@@ -116,8 +116,8 @@ fn process(event: &Event) -> u32 {
 /// Calls are reported when they return: a process that is held up inside a call is reported late.
 fn delayed(mut events: Vec<Event>, delays: &[(usize, usize)]) -> Vec<Event> {
     for &(from, by) in delays {
-        let mut at = from % events.len();
-        for _ in 0..by {
+        let start = from % events.len();
+        for at in start..start + by {
             if at + 1 >= events.len() || process(&events[at]) == process(&events[at + 1]) {
                 break;
             }
@@ -125,7 +125,6 @@ fn delayed(mut events: Vec<Event>, delays: &[(usize, usize)]) -> Vec<Event> {
             events.swap(at, at + 1);
             events[at].time = early;
             events[at + 1].time = late;
-            at += 1;
         }
     }
     events
