@@ -1,6 +1,6 @@
 //! The commands of the sensor, a file each.
 
-//DOC mod doctor;
+mod doctor;
 mod replay;
 mod run;
 mod watch;

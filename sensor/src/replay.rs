@@ -19,8 +19,9 @@ use crate::pipeline::{Limits, Output, Pipeline};
 
 /// Recordings do not say when they were made: they begin at this time, 2026-01-01T00:00:00Z.
 const EPOCH: UnixNs = 1_767_225_600_000_000_000;
-/// Device number of every recorded end; no kernel gives this one out.
-const DEVICE: u32 = u32::MAX;
+/// Device numbers of recorded pipes and sockets; no kernel gives these out.
+const PIPES: u32 = u32::MAX;
+const SOCKETS: u32 = u32::MAX - 1;
 
 /// One row of a recording.
 #[derive(Debug, Deserialize)]
@@ -155,7 +156,8 @@ fn end(row: &Row) -> Result<End> {
         (RowKind::Tcp, _, _) => bail!("stream {}: a TCP row without addresses", row.chan),
         _ => None,
     };
-    let object = |inode| EndKey { device: DEVICE, inode };
+    let device = if channel == Channel::Pipe { PIPES } else { SOCKETS };
+    let object = |inode| EndKey { device, inode };
     Ok(End { key: object(key), channel, peer: peer.map(object), tuple, netns: 0 })
 }
 
