@@ -1,2 +1,38 @@
-//! 
-fn main() {}
+//! gnomon: the analyst's commands, over the collector's HTTP API and nothing else.
+//!
+//! One pass: `command` reads what is asked for, `place` finds the collector, `api` asks it, `answer`
+//! holds rows and columns, `format` prints them. Everything that comes back was named by strangers at
+//! some point, so every printer escapes what could steer a terminal.
+
+mod answer;
+mod api;
+mod command;
+mod escape;
+mod format;
+mod place;
+mod policy;
+mod sql;
+mod view;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// 0: fine; 1: something failed; 2 is clap's, for a command line that is wrong.
+fn main() -> ExitCode {
+    let command = command::Command::parse();
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gnomon: {}", escape::lines(&format!("{error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `gnomon sessions | head` is no failure.
+fn nobody_reads(error: &anyhow::Error) -> bool {
+    (error.downcast_ref::<std::io::Error>()).is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
+}

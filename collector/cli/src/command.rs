@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::answer::Answer;
+use crate::api::Api;
+use crate::format::{self, Paper};
+use crate::view::{self, View};
+use crate::{place, policy, sql};
+
+const EXAMPLES: &str = "\
+Examples:
+  gnomon servers                         what is there, the worst first to look at
+  gnomon sessions --verdict shadow       who goes round the gateway
+  gnomon calls --session ID --limit 50   what was called in one session
+  gnomon sessions --since 24h --format csv > sessions.csv
+  gnomon sql \"SELECT host, count() FROM sessions GROUP BY host\"
+  gnomon policy apply policy.toml
+
+The collector is found by --api and --token-file, else by GNOMON_API and GNOMON_TOKEN_FILE, else
+by the .gnomon folder that `make run` leaves in a checkout, above the current folder or above this
+program. Exit status: 0 fine, 1 failure, 2 wrong usage.";
+
+/// Ask the inventory of MCP servers, sessions and calls.
+#[derive(Debug, Parser)]
+#[command(name = "gnomon", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Command {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+struct Common {
+    /// Address of the collector's API, such as http://127.0.0.1:4401
+    #[arg(long, global = true, value_name = "URL")]
+    api: Option<String>,
+    /// File with the API's token
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: the columns that fit
+    Table,
+    /// One array of objects, keys are the view's columns
+    Json,
+    /// All columns, RFC 4180; what a spreadsheet would run as a formula gets a ' in front
+    Csv,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// MCP servers, over all hosts
+    Servers(view::servers::Filters),
+    /// MCP sessions: which client speaks to which server, and whether it may
+    Sessions(view::sessions::Filters),
+    /// Requests made in sessions
+    Calls(view::calls::Filters),
+    /// Listening sockets
+    Listeners(view::listeners::Filters),
+    /// Sensors and how they do
+    Sensors(view::sensors::Filters),
+    /// What sensors cannot read, and why
+    Coverage(view::coverage::Filters),
+    /// Ask in SQL; read-only and bounded
+    Sql(sql::Question),
+    /// Show or change the policy that verdicts are made by
+    Policy {
+        /// What to do with it
+        #[command(subcommand)]
+        action: policy::Action,
+    },
+}
+
+impl Command {
+    /// Does what is asked for.
+    pub(crate) fn run(self) -> Result<()> {
+        let Common {
+            api,
+            token_file,
+            format,
+        } = self.common;
+        let place = place::find(api, token_file)?;
+        let api = Api::at(place);
+        match self.action {
+            Action::Servers(filters) => list(&api, &view::servers::VIEW, &filters.pairs(), format),
+            Action::Sessions(filters) => {
+                list(&api, &view::sessions::VIEW, &filters.pairs(), format)
+            }
+            Action::Calls(filters) => list(&api, &view::calls::VIEW, &filters.pairs(), format),
+            Action::Listeners(filters) => {
+                list(&api, &view::listeners::VIEW, &filters.pairs(), format)
+            }
+            Action::Sensors(filters) => list(&api, &view::sensors::VIEW, &filters.pairs(), format),
+            Action::Coverage(filters) => {
+                list(&api, &view::coverage::VIEW, &filters.pairs(), format)
+            }
+            Action::Sql(question) => print(&question.ask(&api)?, &sql::VIEW, format),
+            Action::Policy { action } => action.run(&api, format),
+        }
+    }
+}
+
+fn list(api: &Api, view: &View, filters: &[(&str, String)], format: Format) -> Result<()> {
+    print(&api.list(view.name, filters)?, view, format)
+}
+
+fn print(answer: &Answer, view: &View, format: Format) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match format {
+        Format::Table => format::table::write(&mut out, answer, view, &Paper::of_stdout())?,
+        Format::Json => format::json::write(&mut out, answer)?,
+        Format::Csv => format::csv::write(&mut out, answer)?,
+    }
+    out.flush()?;
+    if answer.truncated {
+        let rows = answer.rows.len();
+        eprintln!(
+            "gnomon: only the first {rows} rows are shown; narrow it by filters, or raise --limit"
+        );
+    } else if answer.rows.is_empty() && io::stderr().is_terminal() {
+        eprintln!("gnomon: nothing was found");
+    }
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! Rows on paper: a table for people, JSON and CSV for programs.
+
+pub(crate) mod csv;
+pub(crate) mod json;
+pub(crate) mod table;
+
+use std::io::{self, IsTerminal};
+
+/// What a table is written on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paper {
+    /// Columns.
+    pub(crate) width: usize,
+    /// Colour may be used.
+    pub(crate) colour: bool,
+}
+
+/// Where nothing else is known.
+const WIDTH: usize = 80;
+const WIDTH_MIN: usize = 40;
+
+impl Paper {
+    /// Standard output: `COLUMNS`, else the terminal's width, else 80. Colour on a terminal only, and
+    /// not with `NO_COLOR` or `TERM=dumb`.
+    pub(crate) fn of_stdout() -> Self {
+        let out = io::stdout();
+        let terminal = out.is_terminal();
+        let variable = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok());
+        let measured = terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into());
+        let width = variable
+            .or_else(|| measured.filter(|_| terminal))
+            .unwrap_or(WIDTH);
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self {
+            width: width.max(WIDTH_MIN),
+            colour: terminal && !plain,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! What each view shows in a table, and by what it can be narrowed.
+
+pub(crate) mod calls;
+pub(crate) mod coverage;
+pub(crate) mod listeners;
+pub(crate) mod sensors;
+pub(crate) mod servers;
+pub(crate) mod sessions;
+
+use serde_json::Value;
+
+use crate::answer::Row;
+use crate::escape;
+
+/// A view of the inventory.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Its name in the API.
+    pub(crate) name: &'static str,
+    /// Columns of its table, left to right; none: the answer's own.
+    pub(crate) columns: fn() -> Vec<Column>,
+}
+
+/// A column of a table.
+#[derive(Clone, Debug)]
+pub(crate) struct Column {
+    /// What stands above it.
+    pub(crate) header: String,
+    /// The view's columns it is made from: the first that is not null.
+    from: Vec<String>,
+    /// How it is written.
+    pub(crate) kind: Kind,
+    /// It is never cut below this.
+    pub(crate) min: usize,
+    /// 0 is always there; 1 and up come in that order, as far as they fit.
+    pub(crate) rank: u8,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// As it is.
+    Text,
+    /// As it is, cut in the middle.
+    Identity,
+    /// On the right.
+    Number,
+    /// The time of today, the date of other days (UTC).
+    Time,
+    /// The last part of a path.
+    File,
+    /// Microseconds as milliseconds.
+    Duration,
+    /// A verdict or a status, in its colour.
+    Word,
+    /// The code of the first of several reasons.
+    Reason,
+}
+
+/// A value as it is printed.
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    /// Harmless text of one line.
+    pub(crate) text: String,
+    /// ANSI foreground.
+    pub(crate) colour: Option<u8>,
+}
+
+impl Column {
+    /// A column that is always there. `from`: the view's columns, the first that is not null.
+    pub(crate) fn new(header: &str, from: &[&str], kind: Kind) -> Self {
+        let from = from.iter().map(ToString::to_string).collect();
+        Self {
+            header: escape::line(header).to_uppercase(),
+            from,
+            kind,
+            min: 5,
+            rank: 0,
+        }
+    }
+
+    /// Never cut below `min`.
+    pub(crate) fn min(self, min: usize) -> Self {
+        Self { min, ..self }
+    }
+
+    /// Only where it fits, after all of a lower rank.
+    pub(crate) fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// The column's cell of a row.
+    pub(crate) fn cell(&self, row: &Row) -> Cell {
+        let values = self.from.iter().map(|name| row.value(name));
+        let value = values
+            .into_iter()
+            .find(|value| !is_nothing(value))
+            .unwrap_or(Value::Null);
+        let text = text(&value, self.kind);
+        let colour = (self.kind == Kind::Word).then(|| colour(&text)).flatten();
+        Cell {
+            text: escape::line(&text).into_owned(),
+            colour,
+        }
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(is_nothing),
+        Value::Object(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn text(value: &Value, kind: Kind) -> String {
+    match (kind, value) {
+        (_, value) if is_nothing(value) => "-".to_owned(),
+        (Kind::Time, Value::String(time)) => time_of(time, &today()),
+        (Kind::File, Value::String(path)) => path.rsplit('/').next().unwrap_or(path).to_owned(),
+        (Kind::Duration, Value::Number(us)) => us.as_u64().map_or_else(String::new, |us| {
+            format!("{}.{} ms", us / 1000, us % 1000 / 100)
+        }),
+        (Kind::Reason, Value::Array(reasons)) => {
+            let code = reasons.first().map(|reason| &reason["code"]);
+            code.and_then(Value::as_str).unwrap_or("-").to_owned()
+        }
+        (_, Value::String(text)) => text.clone(),
+        (_, Value::Array(items)) => {
+            let items = items.iter().filter(|item| !is_nothing(item));
+            items
+                .map(|item| text(item, Kind::Text))
+                .collect::<Vec<_>>()
+                .join(", ")
+        }
+        (_, Value::Object(items)) => {
+            let item =
+                |(name, value): (&String, &Value)| format!("{name}={}", text(value, Kind::Text));
+            items.iter().map(item).collect::<Vec<_>>().join(" ")
+        }
+        (_, value) => value.to_string(),
+    }
+}
+
+/// `2026-01-31T09:00:00.123456Z` as `09:00:00` on that day and `2026-01-31` on others.
+fn time_of(time: &str, today: &str) -> String {
+    let day = time.get(..10).unwrap_or(time);
+    match time.get(11..19) {
+        Some(clock) if day == today => clock.to_owned(),
+        _ => day.to_owned(),
+    }
+}
+
+/// This day in UTC, by the civil-from-days rule for the proleptic Gregorian calendar.
+fn today() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let days = now.map_or(0, |now| now.as_secs() / 86_400);
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Green is fine, cyan fine by exception, red wants somebody, yellow is not known.
+fn colour(word: &str) -> Option<u8> {
+    match word {
+        "approved" => Some(32),
+        "sanctioned" => Some(36),
+        "shadow" | "error" | "tool_error" | "detached" => Some(31),
+        "unknown" | "opaque" | "late" | "shed" | "unanswered" | "cancelled" => Some(33),
+        _ => None,
+    }
+}
+
+/// Filters that were given, as the API takes them.
+#[derive(Default)]
+pub(crate) struct Pairs(Vec<(&'static str, String)>);
+
+impl Pairs {
+    /// With this one, if it was given.
+    pub(crate) fn with(mut self, name: &'static str, value: Option<&impl ToString>) -> Self {
+        self.0.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// All of them.
+    pub(crate) fn all(self) -> Vec<(&'static str, String)> {
+        self.0
+    }
+}
+
+/// Filters that every view has.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Range {
+    /// Not older than this: a time (2026-01-31T00:00:00Z) or a while back (30m, 24h, 7d)
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// So many rows at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    limit: Option<u64>,
+}
+
+impl Range {
+    fn add(&self, pairs: Pairs) -> Pairs {
+        pairs
+            .with("since", self.since.as_ref())
+            .with("limit", self.limit.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(
+            time_of("2026-01-31T09:08:07.123Z", "2026-01-31"),
+            "09:08:07"
+        );
+        assert_eq!(
+            time_of("2026-01-31T09:08:07.123Z", "2026-02-01"),
+            "2026-01-31"
+        );
+        assert_eq!(time_of("nonsense", "2026-02-01"), "nonsense");
+        assert_eq!(time_of("", "2026-02-01"), "");
+    }
+}

@@ -1,0 +1,315 @@
+//! The program against canned answers of the API, through a real listener.
+
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread::JoinHandle;
+
+const TOKEN: &str = "t0ken";
+const SESSIONS: &str = include_str!("answers/sessions.json");
+
+/// Answers one request and gives what was asked.
+fn answer(status: &'static str, body: &'static str) -> (String, JoinHandle<Request>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let request = Request::read(&mut stream);
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        request
+    });
+    (api, thread)
+}
+
+struct Request {
+    line: String,
+    token: String,
+    body: String,
+}
+
+impl Request {
+    fn read(stream: &mut TcpStream) -> Self {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let (mut token, mut length) = (String::new(), 0);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).unwrap();
+            let Some((name, value)) = header.trim().split_once(": ") else {
+                break;
+            };
+            match name.to_ascii_lowercase().as_str() {
+                "authorization" => token = value.to_owned(),
+                "content-length" => length = value.parse().unwrap(),
+                _ => {}
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        Self {
+            line: line.trim().to_owned(),
+            token,
+            body: String::from_utf8(body).unwrap(),
+        }
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gnomon"));
+    command.current_dir(folder).env_clear().env("USER", "ann");
+    command
+}
+
+fn gnomon(api: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
+    let mut command = command(folder.path());
+    command
+        .args(arguments)
+        .env("GNOMON_API", api)
+        .env("GNOMON_TOKEN_FILE", token);
+    command.output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Standard output of a listing of the canned sessions.
+fn sessions(arguments: &[&str], columns: Option<&str>) -> String {
+    let (api, thread) = answer("200 OK", SESSIONS);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let mut command = command(folder.path());
+    command
+        .arg("sessions")
+        .args(arguments)
+        .args(["--api", &api, "--token-file"])
+        .arg(token);
+    if let Some(columns) = columns {
+        command.env("COLUMNS", columns);
+    }
+    let output = command.output().unwrap();
+    thread.join().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_table_fits_80_columns() {
+    let table = sessions(&[], None);
+    for line in table.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_wide_table_has_more_columns() {
+    insta::assert_snapshot!(sessions(&[], Some("200")));
+}
+
+#[test]
+fn json_is_one_array_with_the_columns_of_the_view() {
+    let json = sessions(&["--format", "json"], None);
+    let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let canned: serde_json::Value = serde_json::from_str(SESSIONS).unwrap();
+    assert_eq!(rows, canned["rows"]);
+    assert!(!json.contains(['\u{1b}', '\u{202e}']));
+    assert!(json.contains("18446744073709551615"));
+}
+
+#[test]
+fn csv_has_all_columns_and_no_formulas() {
+    insta::assert_snapshot!(sessions(&["--format", "csv"], None).replace("\r\n", "␍␊\n"));
+}
+
+#[test]
+fn filters_and_the_token_are_sent() {
+    let (api, thread) = answer("200 OK", "{\"columns\":[],\"rows\":[],\"truncated\":false}");
+    let output = gnomon(
+        &api,
+        &[
+            "calls", "--server", "npm:@a/b", "--since", "24h", "--limit", "5", "--format", "json",
+        ],
+    );
+    assert_eq!(text(&output.stdout), "[]\n");
+    let request = thread.join().unwrap();
+    assert_eq!(
+        request.line,
+        "GET /api/v1/calls?server=npm%3A%40a%2Fb&since=24h&limit=5 HTTP/1.1"
+    );
+    assert_eq!(request.token, format!("Bearer {TOKEN}"));
+}
+
+#[test]
+fn every_listing_has_a_table() {
+    for view in [
+        "servers",
+        "sessions",
+        "calls",
+        "listeners",
+        "sensors",
+        "coverage",
+    ] {
+        let (api, thread) = answer(
+            "200 OK",
+            "{\"columns\":[],\"rows\":[{}],\"truncated\":true}",
+        );
+        let output = gnomon(&api, &[view]);
+        assert!(thread.join().unwrap().line.contains(view));
+        assert!(output.status.success());
+        let table = text(&output.stdout);
+        assert_eq!(table.lines().count(), 2, "{table}");
+        assert!(table.lines().all(|line| line.len() <= 80), "{table}");
+        assert!(text(&output.stderr).contains("only the first 1 rows"));
+    }
+}
+
+#[test]
+fn sql_shows_the_columns_it_gets() {
+    let body = "{\"columns\":[{\"name\":\"server\"},{\"name\":\"n\"}],\"rows\":[{\"server\":\"npm:x\",\"n\":\"2\"}],\"truncated\":false}";
+    let (api, thread) = answer("200 OK", body);
+    let output = gnomon(
+        &api,
+        &["sql", "SELECT server, count() AS n FROM calls GROUP BY 1"],
+    );
+    insta::assert_snapshot!(text(&output.stdout));
+    let request = thread.join().unwrap();
+    assert_eq!(request.line, "POST /api/v1/sql HTTP/1.1");
+    assert_eq!(
+        request.body,
+        "{\"query\":\"SELECT server, count() AS n FROM calls GROUP BY 1\"}"
+    );
+}
+
+#[test]
+fn refusals_say_what_where_and_what_to_do() {
+    let body = "{\"error\":{\"what\":\"table function url is refused\",\"where\":\"sql\",\"advice\":\"only reading the views is allowed\"}}";
+    let (api, thread) = answer("400 Bad Request", body);
+    let output = gnomon(&api, &["sql", "SELECT * FROM url('x')"]);
+    thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected =
+        "gnomon: sql: table function url is refused; only reading the views is allowed\n";
+    assert_eq!(text(&output.stderr), expected);
+}
+
+#[test]
+fn a_policy_is_shown_and_applied_and_its_faults_have_lines() {
+    let shown = "{\"version\":3,\"author\":\"ann\",\"applied\":\"2026-03-01T08:00:00Z\",\"digest\":\"ab\",\"toml\":\"# gateways\\n\",\"warnings\":[]}";
+    let (api, thread) = answer("200 OK", shown);
+    assert_eq!(
+        text(&gnomon(&api, &["policy", "show"]).stdout),
+        "# gateways\n"
+    );
+    thread.join().unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, "naems = 1\n").unwrap();
+    let path = file.to_str().unwrap();
+    let faulty = "{\"error\":{\"what\":\"policy.toml:1: unknown key\",\"where\":\"policy\",\"advice\":\"\",\"faults\":[{\"file\":\"policy.toml\",\"line\":1,\"column\":1,\"what\":\"unknown key naems\",\"fix\":\"write names\"}]}}";
+    let (api, thread) = answer("422 Unprocessable Entity", faulty);
+    let output = gnomon(&api, &["policy", "apply", path]);
+    let request = thread.join().unwrap();
+    assert_eq!(request.body, "naems = 1\n");
+    assert!(request.line.contains("author=ann"), "{}", request.line);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("policy.toml:1:1: unknown key naems; write names"));
+
+    let output = gnomon("http://127.0.0.1:9", &["policy", "apply", "/nowhere.toml"]);
+    assert!(text(&output.stderr).contains("cannot read the policy file /nowhere.toml"));
+}
+
+#[test]
+fn a_collector_that_is_away_and_a_wrong_token_are_said() {
+    let output = gnomon("http://127.0.0.1:9", &["sessions"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot reach the collector at http://127.0.0.1:9"));
+    let (api, thread) = answer("401 Unauthorized", "{}");
+    let output = gnomon(&api, &["sessions"]);
+    thread.join().unwrap();
+    assert!(
+        text(&output.stderr).contains("does not accept the token in"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!text(&output.stderr).contains(TOKEN));
+    let (api, thread) = answer("200 OK", "<html>");
+    let output = gnomon(&api, &["sessions"]);
+    thread.join().unwrap();
+    assert!(text(&output.stderr).contains("not as a collector"));
+}
+
+#[test]
+fn the_collector_of_a_checkout_is_found_from_below_it() {
+    let (api, thread) = answer("200 OK", "{\"rows\":[]}");
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join(".gnomon/collector");
+    let below = folder.path().join("a/b");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::create_dir_all(&below).unwrap();
+    let output = command(&below).arg("sessions").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no collector found"));
+
+    std::fs::write(
+        state.join("endpoint.json"),
+        format!("{{\"api\":\"{api}\",\"pid\":1}}"),
+    )
+    .unwrap();
+    std::fs::write(state.join("api-token"), TOKEN).unwrap();
+    let output = command(&below)
+        .args(["sessions", "--api", "http://127.0.0.1:9"])
+        .output()
+        .unwrap();
+    assert!(
+        text(&output.stderr).contains("--token-file is missing"),
+        "{}",
+        text(&output.stderr)
+    );
+    let output = command(&below)
+        .args(["sessions", "--format", "json"])
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stdout), "[]\n", "{}", text(&output.stderr));
+    assert_eq!(thread.join().unwrap().token, format!("Bearer {TOKEN}"));
+}
+
+#[test]
+fn wrong_usage_is_2_and_help_has_examples() {
+    for wrong in [
+        &["frobnicate"][..],
+        &["sessions", "--limit", "0"],
+        &["sql"],
+        &[],
+    ] {
+        assert_eq!(
+            gnomon("http://127.0.0.1:9", wrong).status.code(),
+            Some(2),
+            "{wrong:?}"
+        );
+    }
+    for command in [
+        &["--help"][..],
+        &["sessions", "--help"],
+        &["sql", "--help"],
+        &["policy", "apply", "--help"],
+    ] {
+        let output = gnomon("http://127.0.0.1:9", command);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text(&output.stdout).contains("Examples:"), "{command:?}");
+    }
+}
