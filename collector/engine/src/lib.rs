@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code)]
 
+mod confine;
 mod parent;
 
 use std::{
@@ -47,6 +48,11 @@ pub struct Start<'a> {
 pub fn run(start: &Start<'_>) -> Result<()> {
     parent::die_with(start.parent_pid)?;
     let arguments = command_line(start)?;
+    let run = start
+        .port_file
+        .parent()
+        .context("the port's file has no folder")?;
+    confine::confine(&[start.data, run], &[start.library, start.config])?;
     // SAFETY: loading runs the library's constructors. The path is the operator's setting or the
     // one that set-up installed with a pinned digest; nothing else has run in this process yet.
     let library = unsafe { libloading::Library::new(start.library) }

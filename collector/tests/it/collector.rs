@@ -12,7 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_gnomon-collector");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gnomon-collector");
 const START_S_MAX: u64 = 120;
 
 /// A folder with settings, and the collector running in it or not.
@@ -299,7 +299,7 @@ pub(crate) fn alive(pid: u32) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-fn library() -> Option<PathBuf> {
+pub(crate) fn library() -> Option<PathBuf> {
     let program = Path::new(PROGRAM);
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

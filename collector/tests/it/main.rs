@@ -2,6 +2,7 @@
 
 mod api;
 mod collector;
+mod engine;
 mod ingest;
 mod lifecycle;
 mod observations;
