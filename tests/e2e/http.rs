@@ -73,11 +73,12 @@ fn python_client_and_fastmcp_server() -> Result<()> {
 
 #[test]
 fn python_client_of_the_2026_revision() -> Result<()> {
+    // One: without handshake and session id, all that a process says to an endpoint is one session.
     check(
         HttpServer::Python2,
         Sdk::Python2,
         |port| {
-            Plan::http(2, format!("http://127.0.0.1:{port}/mcp")).calling(
+            Plan::http(1, format!("http://127.0.0.1:{port}/mcp")).calling(
                 "multiply",
                 json!({"a": 2, "b": 3}),
                 3,
@@ -97,7 +98,7 @@ fn python_client_over_http_with_sse() -> Result<()> {
         HttpServer::Python1Sse,
         Sdk::Python1,
         |port| {
-            let mut plan = Plan::http(2, format!("http://127.0.0.1:{port}/sse")).calling(
+            let mut plan = Plan::http(1, format!("http://127.0.0.1:{port}/sse")).calling(
                 "add",
                 json!({"a": 1, "b": 2}),
                 3,

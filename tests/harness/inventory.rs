@@ -62,7 +62,7 @@ impl Inventory {
         Ok(rows)
     }
 
-    /// How often each "method" or "method name" was called in these sessions.
+    /// How often each "method" (for tools and prompts "method name") was called in these sessions.
     ///
     /// # Errors
     /// As [`Self::rows`].
@@ -77,8 +77,9 @@ impl Inventory {
                 continue;
             }
             let method = word(&row, "method").unwrap_or_default();
-            let key = match word(&row, "name") {
-                Some(name) if !name.is_empty() => format!("{method} {name}"),
+            // As the drivers count: a resource's name is its digest here and no name there.
+            let key = match (method, word(&row, "name")) {
+                ("tools/call" | "prompts/get", Some(name)) => format!("{method} {name}"),
                 _ => method.to_owned(),
             };
             *counts.entry(key).or_insert(0) += 1;
