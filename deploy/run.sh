@@ -65,7 +65,7 @@ trap 'say "stopping"; exit 0' INT TERM HUP
 deploy/setup.sh run 8>&-
 
 say "building (release)"
-cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon-engine -p gnomon 8>&-
+cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon 8>&-
 
 # What an earlier run left behind (kill -9 of everything) ends by itself; its guards hold this lock until it has.
 exec 7>>"$STATE/run/guards"
