@@ -53,8 +53,11 @@ impl Engine {
         let ready = tokio::time::timeout(Duration::from_secs(START_S_MAX), async {
             tokio::select! {
                 biased;
-                found = connection.wait_for(Option::is_some) => found.map(|_| ()).context("the engine's supervisor ended"),
-                text = &mut failure => Err(anyhow::anyhow!("{}", text.unwrap_or_else(|_| "the engine's supervisor ended".to_owned()))),
+                Ok(_) = connection.wait_for(Option::is_some) => Ok(()),
+                text = &mut failure => {
+                    let text = text.unwrap_or_else(|_| "the engine's supervisor ended".to_owned());
+                    Err(anyhow::anyhow!("{text}"))
+                }
             }
         })
         .await;

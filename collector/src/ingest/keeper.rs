@@ -86,6 +86,7 @@ pub struct Keeper {
     work: mpsc::Sender<Work>,
     room: Arc<Semaphore>,
     policy: watch::Receiver<Shared>,
+    trouble: watch::Receiver<Option<String>>,
 }
 
 /// Bytes per permit of the pending room: permits are 32 bits.
@@ -116,10 +117,12 @@ impl Keeper {
         let (sender, work) = mpsc::channel(QUEUE_MAX);
         let judge = Judge::new(checked, in_force.version);
         let (publish, policy) = watch::channel(Arc::new(in_force));
+        let (complain, trouble) = watch::channel(None);
         let task = Task {
             store,
             judge,
             publish,
+            trouble: complain,
             work,
             stop,
             rejudge: Rejudge::learn_and_judge(),
@@ -131,6 +134,7 @@ impl Keeper {
                 work: sender,
                 room,
                 policy,
+                trouble,
             },
             handle,
         ))
@@ -167,6 +171,12 @@ impl Keeper {
         self.policy.clone()
     }
 
+    /// Why facts do not get into ClickHouse just now, and what to do; `None` while they do.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
     /// Checks a policy and takes it into force. The one in force again is no new version.
     ///
     /// # Errors
@@ -196,6 +206,7 @@ struct Task {
     store: Store,
     judge: Judge,
     publish: watch::Sender<Shared>,
+    trouble: watch::Sender<Option<String>>,
     work: mpsc::Receiver<Work>,
     stop: watch::Receiver<bool>,
     rejudge: Rejudge,

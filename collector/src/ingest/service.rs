@@ -1,6 +1,10 @@
 //! The gRPC service: one long stream per sensor, batches up, acknowledgements and policy down.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use gnomon_proto::v1::{
     self, Ack, Batch, CollectorMessage, Hello, Reject, SensorMessage, collector_message,
@@ -17,6 +21,8 @@ use crate::{clock, policy::Shared, store::row::HelloRow};
 
 /// Batches of one stream on their way to ClickHouse, at most.
 const IN_FLIGHT_MAX: usize = 32;
+/// Streams of one host, at most: an old one may linger while a new one opens.
+const HOST_STREAMS_MAX: usize = 4;
 const HELLO_S_MAX: u64 = 10;
 const HELLO_TEXT_BYTES_MAX: usize = 256;
 
@@ -25,16 +31,63 @@ const HELLO_TEXT_BYTES_MAX: usize = 256;
 pub struct Service {
     keeper: Keeper,
     streams: Arc<Semaphore>,
+    hosts: Hosts,
     stop: watch::Receiver<bool>,
 }
 
+/// How many streams each host has open.
+type Hosts = Arc<Mutex<HashMap<HostId, usize>>>;
+
+/// A stream's place among all and among its host's; given back when dropped.
+struct Place {
+    host: HostId,
+    hosts: Hosts,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Ok(mut hosts) = self.hosts.lock() else {
+            return;
+        };
+        if let Some(count) = hosts.get_mut(&self.host) {
+            *count -= 1;
+            if *count == 0 {
+                hosts.remove(&self.host);
+            }
+        }
+    }
+}
+
 impl Service {
+    fn place(&self, host: &HostId) -> Result<Place, Status> {
+        let permit = Arc::clone(&self.streams)
+            .try_acquire_owned()
+            .map_err(|_| Status::resource_exhausted("too many streams: ingest.streams_max"))?;
+        let mut hosts = self
+            .hosts
+            .lock()
+            .map_err(|_| Status::internal("a stream's task panicked"))?;
+        let count = hosts.entry(host.clone()).or_default();
+        if *count >= HOST_STREAMS_MAX {
+            return Err(Status::resource_exhausted("too many streams of this host"));
+        }
+        *count += 1;
+        drop(hosts);
+        Ok(Place {
+            host: host.clone(),
+            hosts: Arc::clone(&self.hosts),
+            _permit: permit,
+        })
+    }
+
     /// Over the task that writes.
     #[must_use]
     pub fn new(keeper: Keeper, streams_max: usize, stop: watch::Receiver<bool>) -> Self {
         Self {
             keeper,
             streams: Arc::new(Semaphore::new(streams_max)),
+            hosts: Hosts::default(),
             stop,
         }
     }
@@ -53,9 +106,7 @@ impl ingest_server::Ingest for Service {
         let certificates = request.peer_certs();
         let host = HostId::of_certificates(certificates.as_ref().map(|chain| chain.as_slice()))
             .map_err(|error| Status::unauthenticated(error.to_string()))?;
-        let place = Arc::clone(&self.streams)
-            .try_acquire_owned()
-            .map_err(|_| Status::resource_exhausted("too many streams: ingest.streams_max"))?;
+        let place = self.place(&host)?;
         let (down, out) = mpsc::channel(2 * IN_FLIGHT_MAX);
         let stream = Stream {
             host,
@@ -90,7 +141,7 @@ struct Stream {
     up: Streaming<SensorMessage>,
     down: Down,
     pending: VecDeque<Owed>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// Why a stream is over.

@@ -1,5 +1,4 @@
-//! The engine's process is confined by the kernel: even a user with every right reads no other file and
-//! reaches nobody.
+//! The engine as a process: confined by the kernel, its folder its own; and a ClickHouse server by URL.
 
 use std::{
     fs,
@@ -9,42 +8,97 @@ use std::{
     time::Duration,
 };
 
-use crate::collector::{PROGRAM, library, poll};
+use crate::{
+    collector::{Collector, PROGRAM, library, poll},
+    observations::{call, session, stdio},
+    sensor::Sensor,
+};
 
 /// `default` may do everything here, unlike in the collector's own configuration.
 const USERS: &str = "<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>\
     <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>\
     </default></users></clickhouse>";
 
-struct Killed(Child);
+/// A ClickHouse without the collector's restrictions, in a folder of its own.
+struct Bare {
+    folder: tempfile::TempDir,
+    child: Child,
+    port: u16,
+}
 
-impl Drop for Killed {
+impl Drop for Bare {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-fn ask(port: u16, query: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .expect("timeout");
-    let head = format!(
-        "POST / HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
-        query.len()
-    );
-    stream
-        .write_all(format!("{head}{query}").as_bytes())
-        .expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    answer
+impl Bare {
+    /// `None` where no engine is installed.
+    fn start() -> Option<Self> {
+        let library = library()?;
+        let folder = tempfile::tempdir().expect("folder");
+        let path = |name: &str| folder.path().join(name);
+        for made in ["data", "run"] {
+            fs::create_dir(path(made)).expect("folder");
+        }
+        fs::write(path("run/users.xml"), USERS).expect("users");
+        let config = format!(
+            "<clickhouse><http_port>0</http_port><listen_host>127.0.0.1</listen_host><user_directories><users_xml>\
+             <path>{}</path></users_xml></user_directories></clickhouse>",
+            path("run/users.xml").display()
+        );
+        fs::write(path("run/config.xml"), config).expect("config");
+        let child = Command::new(PROGRAM)
+            .arg("engine")
+            .arg("--library")
+            .arg(library)
+            .arg("--config")
+            .arg(path("run/config.xml"))
+            .arg("--data")
+            .arg(path("data"))
+            .arg("--port-file")
+            .arg(path("run/port"))
+            .arg("--parent")
+            .arg(std::process::id().to_string())
+            .current_dir(path("run"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("started");
+        let port_file = path("run/port");
+        let mut bare = Self {
+            folder,
+            child,
+            port: 0,
+        };
+        bare.port = poll("the engine's port", 60, || {
+            let text = fs::read_to_string(&port_file).ok()?;
+            text.strip_suffix('\n')?.parse().ok()
+        });
+        Some(bare)
+    }
+
+    fn ask(&self, query: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .expect("timeout");
+        let head = format!(
+            "POST / HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            query.len()
+        );
+        stream
+            .write_all(format!("{head}{query}").as_bytes())
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    }
 }
 
 #[test]
-fn the_kernel_confines_it() {
-    let Some(library) = library() else { return };
+fn even_a_user_with_every_right_is_confined() {
     if !landlock() {
         assert!(
             std::env::var_os("CI").is_none(),
@@ -53,56 +107,21 @@ fn the_kernel_confines_it() {
         eprintln!("skipped: this kernel has no Landlock");
         return;
     }
-    let folder = tempfile::tempdir().expect("folder");
-    let path = |name: &str| folder.path().join(name);
-    for made in ["data", "run"] {
-        fs::create_dir(path(made)).expect("folder");
-    }
-    fs::write(path("run/users.xml"), USERS).expect("users");
-    fs::write(path("secret"), "plainly readable").expect("a file");
-    let config = format!(
-        "<clickhouse><http_port>0</http_port><listen_host>127.0.0.1</listen_host><user_directories><users_xml>\
-         <path>{}</path></users_xml></user_directories></clickhouse>",
-        path("run/users.xml").display()
-    );
-    fs::write(path("run/config.xml"), config).expect("config");
-    let child = Command::new(PROGRAM)
-        .arg("engine")
-        .arg("--library")
-        .arg(library)
-        .arg("--config")
-        .arg(path("run/config.xml"))
-        .arg("--data")
-        .arg(path("data"))
-        .arg("--port-file")
-        .arg(path("run/port"))
-        .arg("--parent")
-        .arg(std::process::id().to_string())
-        .current_dir(path("run"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("started");
-    let _child = Killed(child);
-    let port = poll("the engine's port", 60, || {
-        fs::read_to_string(path("run/port"))
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    });
+    let Some(bare) = Bare::start() else { return };
+    let secret = bare.folder.path().join("secret");
+    fs::write(&secret, "plainly readable").expect("a file");
 
-    assert!(ask(port, "SELECT 'it answers'").contains("it answers"));
+    assert!(bare.ask("SELECT 'it answers'").contains("it answers"));
     for file in [
         "/etc/passwd",
         "/etc/hostname",
-        &path("secret").display().to_string(),
+        &secret.display().to_string(),
     ] {
         for query in [
             format!("SELECT file('{file}')"),
             format!("SELECT * FROM file('{file}', 'LineAsString')"),
         ] {
-            let answer = ask(port, &query);
+            let answer = bare.ask(&query);
             assert!(answer.contains("Exception"), "{query}: {answer}");
             assert!(
                 !answer.contains("root:") && !answer.contains("plainly readable"),
@@ -112,12 +131,9 @@ fn the_kernel_confines_it() {
     }
     let outside = TcpListener::bind("127.0.0.1:0").expect("a port");
     let there = outside.local_addr().expect("an address");
-    let answer = ask(
-        port,
-        &format!(
-            "SELECT * FROM url('http://{there}/', 'LineAsString') SETTINGS http_max_tries = 1"
-        ),
-    );
+    let query =
+        format!("SELECT * FROM url('http://{there}/', 'LineAsString') SETTINGS http_max_tries = 1");
+    let answer = bare.ask(&query);
     assert!(answer.contains("Exception"), "{answer}");
     outside.set_nonblocking(true).expect("set");
     assert_eq!(
@@ -128,4 +144,55 @@ fn the_kernel_confines_it() {
 
 fn landlock() -> bool {
     fs::read_to_string("/sys/kernel/security/lsm").map_or(true, |list| list.contains("landlock"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_by_url_is_used_the_same_way() {
+    let Some(bare) = Bare::start() else { return };
+    let Some(mut collector) = Collector::prepared("") else {
+        return;
+    };
+    let settings = format!(
+        "state_dir = \"{}\"\n[clickhouse]\nurl = \"http://127.0.0.1:{}\"\ndatabase = \"mcp\"\nuser = \"default\"\n",
+        collector.path("state").display(),
+        bare.port
+    );
+    fs::write(collector.path("collector.toml"), settings).expect("settings");
+    collector.start();
+    assert_eq!(collector.engine_pid(), None);
+    let identity = collector.certify("web-01");
+    let mut sensor = Sensor::connect(&collector.ingest(), &identity)
+        .await
+        .expect("connected");
+    let batch = || vec![session(stdio("s1", 1, 1)), call("s1", 1)];
+    sensor.store(1, batch()).await.expect("stored");
+    sensor.store(1, batch()).await.expect("acknowledged");
+    assert_eq!(collector.get("/api/v1/sessions").rows().len(), 1);
+    assert!(
+        bare.ask("SELECT 'calls', count() FROM mcp.call_fact")
+            .contains("calls\t1")
+    );
+    // Without a read-only user nobody's SQL is run.
+    let refused = collector.sql("SELECT 1");
+    assert_eq!(refused.status, 501, "{}", refused.body);
+    assert!(refused.body.contains("clickhouse.analyst_user"));
+    assert!(collector.stop("TERM").success());
+}
+
+#[test]
+fn a_data_folder_in_use_is_named() {
+    let Some(bare) = Bare::start() else { return };
+    let Some(collector) = Collector::prepared("") else {
+        return;
+    };
+    let clickhouse = collector.path("state/clickhouse");
+    fs::create_dir_all(&clickhouse).expect("folder");
+    std::os::unix::fs::symlink(bare.folder.path().join("data"), clickhouse.join("data"))
+        .expect("linked");
+    let done = collector.command("serve").output().expect("run");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        !done.status.success() && said.contains("another process uses this data folder"),
+        "{said}"
+    );
 }

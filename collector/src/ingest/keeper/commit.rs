@@ -137,7 +137,11 @@ impl Task {
         let mut stopping_since: Option<Instant> = None;
         loop {
             let error = match attempt(&self.store).await {
-                Ok(done) => return Some(done),
+                Ok(done) => {
+                    self.trouble
+                        .send_if_modified(|trouble| trouble.take().is_some());
+                    return Some(done);
+                }
                 Err(error) => error,
             };
             if *self.stop.borrow() {
@@ -153,6 +157,8 @@ impl Task {
                 retry_ms = wait.as_millis(),
                 "ClickHouse does not take the rows: kept, not acknowledged"
             );
+            self.trouble
+                .send_replace(Some(format!("{}; {}", chain(&error), error.advice())));
             let _ = tokio::time::timeout(wait, self.stop.changed()).await;
             wait = (wait * 2).min(RETRY_MAX);
         }
