@@ -1,6 +1,5 @@
 //! The commands of the sensor, a file each.
 
-mod doctor;
 mod replay;
 mod run;
 mod watch;
@@ -29,7 +28,6 @@ struct Arguments {
 enum Command {
     Watch(watch::Arguments),
     Run(run::Arguments),
-    //DOC Doctor(doctor::Arguments),
     Replay(replay::Arguments),
 }
 
@@ -56,7 +54,6 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Watch(arguments) => watch::watch(&arguments),
         Command::Run(arguments) => run::run(&arguments),
-        //DOC Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
     };
     match outcome {
