@@ -7,4 +7,5 @@ mod fork;
 mod registers;
 mod snapshot;
 mod socket;
+mod support;
 mod syscall;

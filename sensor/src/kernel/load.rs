@@ -215,7 +215,8 @@ impl Kernel {
     }
 }
 
-fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Ebpf, AttachError> {
+/// The object with its globals and maps set, no program loaded yet.
+pub(super) fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Ebpf, AttachError> {
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)
@@ -283,7 +284,7 @@ fn load_iterator(ebpf: &mut Ebpf, name: &str, target: &str, btf: &Btf) -> Result
 }
 
 /// An error in one line, with the last lines of the verifier's output where there are any.
-fn explain(error: &ProgramError) -> String {
+pub(super) fn explain(error: &ProgramError) -> String {
     let ProgramError::LoadError {
         io_error,
         verifier_log,

@@ -1,6 +1,15 @@
 //! What this kernel and host allow: probed one by one, never told from a version.
 
-use std::fs;
+use std::{fs, path::Path};
+
+use aya::{
+    Btf, Ebpf,
+    maps::MapType,
+    programs::{BtfTracePoint, FEntry, Iter, ProgramError, ProgramType},
+    sys::{BpfHelper, is_helper_supported, is_map_supported},
+};
+
+use super::{Settings, load, offsets};
 
 /// A capability of capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,4 +69,247 @@ fn effective() -> u64 {
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
         .unwrap_or(0)
+}
+
+/// One thing that the sensor would like to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Support {
+    /// What.
+    pub what: &'static str,
+    /// It is there.
+    pub ok: bool,
+    /// What was found.
+    pub detail: String,
+    /// What to do, where it is not there and something can be done.
+    pub advice: Option<String>,
+}
+
+impl Support {
+    fn new(what: &'static str, outcome: Result<String, String>, advice: &str) -> Self {
+        let ok = outcome.is_ok();
+        let (Ok(detail) | Err(detail)) = outcome;
+        Self {
+            what,
+            ok,
+            detail,
+            advice: (!ok && !advice.is_empty()).then(|| advice.to_owned()),
+        }
+    }
+}
+
+const FOR_TIER_1: &str =
+    "nothing to do: byte streams are read at system calls (tier 2), which costs more";
+
+/// Probes one by one what this kernel and host allow. Loads and attaches programs that do nothing, and
+/// takes them away again.
+#[must_use]
+pub fn report() -> Vec<Support> {
+    let mut report = vec![
+        Support::new("kernel", kernel(), ""),
+        capabilities(),
+        Support::new(
+            "BTF",
+            described(),
+            "use a kernel with CONFIG_DEBUG_INFO_BTF (all large distributions have it)",
+        ),
+        Support::new(
+            "lockdown",
+            lockdown(),
+            "boot with lockdown=integrity or none",
+        ),
+        Support::new(
+            "ring buffer",
+            yes(is_map_supported(MapType::RingBuf).map_err(|error| error.to_string())),
+            "needs kernel 5.8",
+        ),
+        Support::new(
+            "bpf_loop",
+            yes(
+                is_helper_supported(ProgramType::KProbe, BpfHelper::BPF_FUNC_loop)
+                    .map_err(|error| error.to_string()),
+            ),
+            "needs kernel 5.17",
+        ),
+    ];
+    report.extend(programs());
+    report.extend([
+        Support::new(
+            "kprobes",
+            exists("/sys/bus/event_source/devices/kprobe/type"),
+            FOR_TIER_1,
+        ),
+        Support::new(
+            "uprobes",
+            exists("/sys/bus/event_source/devices/uprobe/type"),
+            "TLS inside processes stays unread",
+        ),
+        Support::new(
+            "tracefs",
+            exists("/sys/kernel/tracing/events"),
+            "mount -t tracefs tracefs /sys/kernel/tracing",
+        ),
+    ]);
+    report
+}
+
+fn kernel() -> Result<String, String> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").map_err(|e| e.to_string())?;
+    Ok(format!("{} {}", release.trim(), std::env::consts::ARCH))
+}
+
+fn capabilities() -> Support {
+    use Capability::{Bpf, DacReadSearch, Perfmon, SysPtrace};
+    let missing = missing(&[Bpf, Perfmon, SysPtrace, DacReadSearch]);
+    let outcome = if missing.is_empty() {
+        Ok("all".to_owned())
+    } else {
+        Err(format!("missing {}", missing.join(", ")))
+    };
+    Support::new(
+        "capabilities",
+        outcome,
+        "run as root, or as the service that the package installs",
+    )
+}
+
+/// The kernel's types, and all members that the programs read.
+fn described() -> Result<String, String> {
+    let offsets = offsets::read().map_err(|error| error.to_string())?;
+    Ok(format!(
+        "{} members found",
+        offsets.iter().filter(|at| **at != u32::MAX).count()
+    ))
+}
+
+/// Under `confidentiality` the kernel gives its memory to nobody, BPF included.
+fn lockdown() -> Result<String, String> {
+    let Ok(text) = fs::read_to_string("/sys/kernel/security/lockdown") else {
+        return Ok("not in this kernel, or securityfs not mounted".to_owned());
+    };
+    let text = text.trim().to_owned();
+    if text.contains("[confidentiality]") {
+        Err(text)
+    } else {
+        Ok(text)
+    }
+}
+
+fn yes(probed: Result<bool, String>) -> Result<String, String> {
+    match probed {
+        Ok(true) => Ok("supported".to_owned()),
+        Ok(false) => Err("not supported".to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
+fn exists(path: &str) -> Result<String, String> {
+    if Path::new(path).exists() {
+        Ok(path.to_owned())
+    } else {
+        Err(format!("no {path}"))
+    }
+}
+
+/// The kinds of program, each tried with one of ours.
+fn programs() -> Vec<Support> {
+    const WHAT: [(&str, &str); 3] = [
+        (
+            "BTF tracepoints",
+            "byte streams and processes cannot be seen: a container or a security module may forbid it",
+        ),
+        (
+            "iterators",
+            "sessions older than the sensor are not attributed",
+        ),
+        ("fentry", FOR_TIER_1),
+    ];
+    let outcomes = match probe_object() {
+        Ok((mut ebpf, btf)) => [
+            try_tracepoint(&mut ebpf, &btf),
+            try_iterator(&mut ebpf, &btf),
+            try_fentry(&mut ebpf, &btf),
+        ],
+        Err(reason) => [Err(reason.clone()), Err(reason.clone()), Err(reason)],
+    };
+    WHAT.iter()
+        .zip(outcomes)
+        .map(|((what, advice), outcome)| {
+            Support::new(
+                what,
+                outcome.map(|()| "attached and detached".to_owned()),
+                advice,
+            )
+        })
+        .collect()
+}
+
+/// The object with maps as small as they may be.
+fn probe_object() -> Result<(Ebpf, Btf), String> {
+    let settings = Settings {
+        ring_bytes: 64 * 1024,
+        flows_max: 64,
+        excluded_pid: 0,
+    };
+    let offsets = offsets::read().map_err(|error| error.to_string())?;
+    let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
+    let ebpf = load::load(&settings, &offsets, &btf).map_err(|error| {
+        std::error::Error::source(&error)
+            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    })?;
+    Ok((ebpf, btf))
+}
+
+fn try_tracepoint(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
+    attempt(|| {
+        let name = "sched_process_exit";
+        let program = ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)?;
+        let program: &mut BtfTracePoint = program.try_into()?;
+        program.load(name, btf)?;
+        let link = program.attach()?;
+        program.detach(link)
+    })
+}
+
+fn try_iterator(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
+    attempt(|| {
+        let program = ebpf
+            .program_mut("snapshot_task")
+            .ok_or(ProgramError::NotLoaded)?;
+        let program: &mut Iter = program.try_into()?;
+        program.load("task", btf)?;
+        let link = program.attach()?;
+        program.detach(link)
+    })
+}
+
+fn try_fentry(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
+    attempt(|| {
+        let program = ebpf
+            .program_mut("support_fentry")
+            .ok_or(ProgramError::NotLoaded)?;
+        let program: &mut FEntry = program.try_into()?;
+        program.load("bpf_fentry_test1", btf)?;
+        let link = program.attach()?;
+        program.detach(link)
+    })
+}
+
+fn attempt(probe: impl FnOnce() -> Result<(), ProgramError>) -> Result<(), String> {
+    probe().map_err(|error| load::explain(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_reported_once_with_advice_where_it_is_missing() {
+        let report = report();
+        let names: std::collections::BTreeSet<_> = report.iter().map(|entry| entry.what).collect();
+        assert_eq!(names.len(), report.len());
+        for entry in &report {
+            assert!(!entry.detail.is_empty(), "{entry:?}");
+            assert!(!entry.ok || entry.advice.is_none(), "{entry:?}");
+        }
+    }
 }
