@@ -36,6 +36,9 @@ pub(crate) struct Column {
     pub(crate) rank: u8,
 }
 
+/// Of a digest, so much is shown in a table.
+const DIGEST_CHARS: usize = 8;
+
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -96,11 +99,32 @@ impl Column {
             .into_iter()
             .find(|value| !is_nothing(value))
             .unwrap_or(Value::Null);
-        let text = text(&value, self.kind);
+        let text = match (self.kind, &value) {
+            (Kind::Identity, Value::String(key)) => self.identity(key, row),
+            _ => text(&value, self.kind),
+        };
         let colour = (self.kind == Kind::Word).then(|| colour(&text)).flatten();
         Cell {
             text: escape::line(&text).into_owned(),
             colour,
+        }
+    }
+}
+
+impl Column {
+    /// The digest of an executable says little, so the name that the server gives itself follows; not
+    /// before it, or the name could pose as a key.
+    fn identity(&self, key: &str, row: &Row) -> String {
+        let Some(digest) = key.strip_prefix("bin:") else {
+            return key.to_owned();
+        };
+        let digest = digest.get(..DIGEST_CHARS).unwrap_or(digest);
+        let names = self.from.iter().skip(1).map(|name| row.value(name));
+        match names.into_iter().find(|name| !is_nothing(name)) {
+            Some(Value::String(name)) => {
+                format!("bin:{digest} {}", name.rsplit('/').next().unwrap_or(&name))
+            }
+            _ => format!("bin:{digest}"),
         }
     }
 }

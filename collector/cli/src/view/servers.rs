@@ -18,7 +18,7 @@ Examples:
 
 fn columns() -> Vec<Column> {
     vec![
-        Column::new("server", &["server"], Kind::Identity).min(16),
+        Column::new("server", &["server", "name"], Kind::Identity).min(16),
         Column::new("verdict", &["verdict"], Kind::Word).min(10),
         Column::new("hosts", &["hosts"], Kind::Text).min(6),
         Column::new("clients", &["clients"], Kind::Text)
