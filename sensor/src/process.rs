@@ -2,6 +2,7 @@
 
 pub mod application;
 pub mod container;
+mod launch;
 pub mod listeners;
 pub mod package;
 pub mod table;

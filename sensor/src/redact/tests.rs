@@ -463,6 +463,11 @@ fn forms_of_the_results() {
         text("postgres://ann:pw@db.example/prod"),
         "postgres://db.example/prod"
     );
+    assert_eq!(
+        url("/mcp?key=abc&x#y"),
+        "/mcp?key=[redacted]&[redacted]#[redacted]"
+    );
+    assert_eq!(url("/mcp/v1"), "/mcp/v1");
     let file = resource("file:///home/ann/notes.txt");
     assert!(
         file.starts_with("file://#") && file.len() == "file://#".len() + 16,

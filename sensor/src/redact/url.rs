@@ -19,20 +19,21 @@ struct Parts<'a> {
     fragment: Option<&'a str>,
 }
 
-/// The redacted URL; none where `url` is none.
+/// The redacted URL, or path with query; none where `url` is neither.
 pub(super) fn pass(url: &str) -> Option<String> {
     if let Some(data) = url.get(..5)
         && data.eq_ignore_ascii_case("data:")
     {
         return Some(format!("data:{REDACTED}"));
     }
-    let parts = parse(url)?;
-    let mut out = format!(
-        "{}://{}{}",
-        parts.scheme,
-        host(parts.host),
-        path(parts.path)
-    );
+    let (parts, mut out) = if url.starts_with('/') && !url.contains(char::is_whitespace) {
+        (relative(url), String::new())
+    } else {
+        let parts = parse(url)?;
+        let out = format!("{}://{}", parts.scheme, host(parts.host));
+        (parts, out)
+    };
+    out.push_str(&path(parts.path));
     if let Some(query) = parts.query {
         let _ = write!(out, "?{}", redacted_query(query));
     }
@@ -67,6 +68,19 @@ fn parse(url: &str) -> Option<Parts<'_>> {
         query,
         fragment,
     })
+}
+
+/// Path, query and fragment, as in a request line.
+fn relative(url: &str) -> Parts<'_> {
+    let (rest, fragment) = split(url, '#');
+    let (path, query) = split(rest, '?');
+    Parts {
+        scheme: "",
+        host: "",
+        path,
+        query,
+        fragment,
+    }
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
