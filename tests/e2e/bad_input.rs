@@ -112,17 +112,19 @@ fn a_second_collector_on_the_same_state_is_refused() -> Result<()> {
 fn wrong_settings_are_refused_with_file_and_line() -> Result<()> {
     let gnomon = Gnomon::prepare()?;
     let settings = gnomon.path("collector.toml");
-    for (text, word) in [
+    for (text, place) in [
         (
             "state_dir = \"/nowhere\"\n\n[api]\nlissen = \"127.0.0.1:1\"\n",
-            "lissen",
+            "collector.toml:4",
         ),
-        ("[retention]\ndays = \"many\"\n", "days"),
-        ("state_dir = \n", "line 1"),
+        ("[retention]\ndays = \"many\"\n", "collector.toml:2"),
+        ("state_dir = \n", "collector.toml:1"),
     ] {
         fs::write(&settings, text)?;
-        let said = refusal(&gnomon, collector(&gnomon, "check-config")?)?;
-        names(&said, &["collector.toml", word])?;
+        names(
+            &refusal(&gnomon, collector(&gnomon, "check-config")?)?,
+            &[place],
+        )?;
     }
     let sensor_settings = gnomon.path("sensor.toml");
     fs::write(
@@ -131,7 +133,10 @@ fn wrong_settings_are_refused_with_file_and_line() -> Result<()> {
     )?;
     let mut command = Command::new(program("gnomon-sensor")?);
     command.arg("run").arg("--config").arg(&sensor_settings);
-    names(&refusal(&gnomon, command)?, &["sensor.toml", "frobnicate"])
+    names(
+        &refusal(&gnomon, command)?,
+        &["sensor.toml:2", "frobnicate"],
+    )
 }
 
 #[test]
@@ -170,10 +175,12 @@ fn a_wrong_policy_is_refused_with_file_and_line_and_the_old_one_stays() -> Resul
 #[test]
 fn a_collector_that_is_away_is_said_by_the_command() -> Result<()> {
     let gnomon = Gnomon::prepare()?;
+    let token = gnomon.path("token");
+    fs::write(&token, "0123456789abcdef".repeat(4))?;
     let output: Output = Command::new(program("gnomon")?)
         .arg("sessions")
         .env("GNOMON_API", "http://127.0.0.1:9")
-        .env("GNOMON_TOKEN_FILE", gnomon.path("collector.toml"))
+        .env("GNOMON_TOKEN_FILE", token)
         .output()?;
     ensure!(output.status.code() == Some(1), "{}", output.status);
     names(&String::from_utf8_lossy(&output.stderr), &["127.0.0.1:9"])

@@ -14,7 +14,7 @@ use serde_json::json;
 /// What the policies here call the gateway.
 const GATEWAY_NAME: &str = "gateway.corp.example";
 
-/// A policy with one gateway: the names it goes by, and where it is.
+/// A policy with one gateway: the names it goes by (with a port, where that is not the scheme's own), and where it is.
 fn policy(names: &[&str], port: u16) -> String {
     format!("[[gateway]]\nname = \"main\"\nnames = {names:?}\naddresses = [\"127.0.0.1:{port}\"]\n")
 }
@@ -40,7 +40,8 @@ fn through_the_gateway_and_around_it() -> Result<()> {
     let backend = peers.serve(HttpServer::Tally(&count_file))?;
     let gateway = peers.serve(HttpServer::Gateway(&backend.url()))?;
     let other = peers.serve(HttpServer::Python1)?;
-    gnomon.apply_policy(&policy(&["127.0.0.1", "localhost"], gateway.port))?;
+    let name = format!("127.0.0.1:{}", gateway.port);
+    gnomon.apply_policy(&policy(&[&name], gateway.port))?;
     let inventory = gnomon.inventory()?;
 
     let approved = Expected {
@@ -93,7 +94,8 @@ fn a_bypass_is_found_when_the_gateway_is_seen_only_later() -> Result<()> {
     let count_file = gnomon.path("backend.json");
     let backend = peers.serve(HttpServer::Tally(&count_file))?;
     let gateway = peers.serve(HttpServer::Gateway(&backend.url()))?;
-    gnomon.apply_policy(&policy(&["127.0.0.1"], gateway.port))?;
+    let name = format!("127.0.0.1:{}", gateway.port);
+    gnomon.apply_policy(&policy(&[&name], gateway.port))?;
     let inventory = gnomon.inventory()?;
 
     let early = peers.run(Sdk::Python1, &plan(backend.port))?;
@@ -149,7 +151,8 @@ fn a_gateway_name_on_another_address_is_never_approved() -> Result<()> {
     let mut peers = Peers::new(&gnomon.path("peers"));
     let server = peers.serve(HttpServer::Python1)?;
     // The name agrees by itself here, since the URL holds it; the address does not.
-    gnomon.apply_policy(&policy(&["127.0.0.1"], free_port()?))?;
+    let name = format!("127.0.0.1:{}", server.port);
+    gnomon.apply_policy(&policy(&[&name], free_port()?))?;
     let found = verdicts(&gnomon, &mut peers, server.port, None)?;
     assert!(
         found.iter().all(|verdict| verdict != "approved"),
