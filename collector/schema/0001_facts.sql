@@ -84,7 +84,8 @@ CREATE TABLE IF NOT EXISTS session_fact {on_cluster}
     last_seen          DateTime64(6, 'UTC'),
     calls              UInt64,
     sensor_verdict     LowCardinality(Nullable(String)),
-    received           DateTime64(6, 'UTC')
+    received           DateTime64(6, 'UTC'),
+    INDEX id_index id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {engine:ReplacingMergeTree(rev)}
 PARTITION BY toYYYYMM(received)
@@ -105,7 +106,8 @@ CREATE TABLE IF NOT EXISTS call_fact {on_cluster}
     request_bytes  UInt64,
     response_bytes Nullable(UInt64),
     error_text     Nullable(String),
-    received       DateTime64(6, 'UTC')
+    received       DateTime64(6, 'UTC'),
+    INDEX session_index session TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = {engine:ReplacingMergeTree}
 PARTITION BY toYYYYMM(received)

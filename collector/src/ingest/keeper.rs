@@ -32,6 +32,8 @@ const QUEUE_MAX: usize = 256;
 const GROUP_OBSERVATIONS_MAX: usize = 50_000;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Pause after a page that failed; new facts wait that long too.
+const REJUDGE_RETRY: Duration = Duration::from_millis(500);
 /// How long a stop waits for ClickHouse to take what is queued.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -323,11 +325,12 @@ impl Task {
 
     async fn rejudge_page(&mut self) {
         match self.rejudge.page(&self.store, &mut self.judge).await {
-            Ok(0) => {}
-            Ok(changed) => info!(changed, "verdicts changed"),
+            Ok(None | Some(0)) => {}
+            Ok(Some(changed)) => info!(changed, "verdicts changed"),
             Err(error) => {
                 warn!(error = %chain(&error), advice = error.advice(), "verdicts could not be made again yet");
-                let _ = tokio::time::timeout(RETRY_MAX, self.stop.wait_for(|stop| *stop)).await;
+                let stop = self.stop.wait_for(|stop| *stop);
+                let _ = tokio::time::timeout(REJUDGE_RETRY, stop).await;
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Sessions in a page: some megabytes, a few tens of milliseconds.
-const PAGE_SESSIONS: usize = 2000;
+const PAGE_SESSIONS: usize = 1000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
@@ -32,6 +32,8 @@ pub(super) struct Rejudge {
     pass: Option<Pass>,
     /// Host and id of the last session done in this pass.
     after: (String, String),
+    /// Verdicts that changed in this pass so far.
+    changed: usize,
 }
 
 impl Rejudge {
@@ -40,6 +42,7 @@ impl Rejudge {
         Self {
             pass: Some(Pass::Learn),
             after: Default::default(),
+            changed: 0,
         }
     }
 
@@ -49,6 +52,7 @@ impl Rejudge {
             *self = Self {
                 pass: Some(Pass::Judge),
                 after: Default::default(),
+                changed: 0,
             };
         }
     }
@@ -57,28 +61,30 @@ impl Rejudge {
         self.pass.is_some()
     }
 
-    /// Does the next page; says how many verdicts changed. After an error the same page comes again.
+    /// Does the next page. At the end of the second pass it says how many verdicts changed. After an
+    /// error the same page comes again.
     pub(super) async fn page(
         &mut self,
         store: &Store,
         judge: &mut Judge,
-    ) -> Result<usize, StoreError> {
-        let Some(pass) = self.pass else { return Ok(0) };
+    ) -> Result<Option<usize>, StoreError> {
+        let Some(pass) = self.pass else {
+            return Ok(None);
+        };
         let sessions = sessions_after(store, &self.after).await?;
         let Some(last) = sessions.last().map(|s| (s.host.clone(), s.id.clone())) else {
             self.pass = (pass == Pass::Learn).then_some(Pass::Judge);
             self.after = Default::default();
-            return Ok(0);
+            return Ok((pass == Pass::Judge).then_some(self.changed));
         };
-        let changed = match pass {
-            Pass::Learn => {
-                sessions.iter().for_each(|session| judge.learn(session));
-                0
+        match pass {
+            Pass::Learn => sessions.iter().for_each(|session| judge.learn(session)),
+            Pass::Judge => {
+                self.changed += judge_page(store, judge, &sessions, &self.after, &last).await?;
             }
-            Pass::Judge => judge_page(store, judge, &sessions, &self.after, &last).await?,
-        };
+        }
         self.after = last;
-        Ok(changed)
+        Ok(None)
     }
 }
 
