@@ -65,24 +65,39 @@ impl Agent {
     /// When the kernel side cannot be had at all; the message says what to do.
     pub fn start(settings: Settings) -> Result<Self> {
         let mut kernel = Kernel::attach(&kernel::Settings::default())?;
-        let ring = kernel.take_ring().context("the ring buffer has one reader")?;
+        let ring = kernel
+            .take_ring()
+            .context("the ring buffer has one reader")?;
         let host = LiveHost::start().context("cannot start a thread")?;
         let salt = boot_salt();
-        let mut pipeline =
-            Pipeline::new(settings.host_name, &salt, settings.policy, Box::new(host), Limits::default());
+        let mut pipeline = Pipeline::new(
+            settings.host_name,
+            &salt,
+            settings.policy,
+            Box::new(host),
+            Limits::default(),
+        );
         let mut output = Output::default();
         let before = snapshot::snapshot(&mut kernel).context("cannot take in what runs already")?;
         for event in before {
             pipeline.push(event, &mut output);
         }
-        Ok(Self { kernel, ring, pipeline, stats_at: Instant::now() })
+        Ok(Self {
+            kernel,
+            ring,
+            pipeline,
+            stats_at: Instant::now(),
+        })
     }
 
     /// What is attached, in a few words.
     #[must_use]
     pub fn summary(&self) -> String {
         let hooks = self.kernel.hooks();
-        let on = hooks.values().filter(|state| !state.starts_with("off")).count();
+        let on = hooks
+            .values()
+            .filter(|state| !state.starts_with("off"))
+            .count();
         format!("{on} of {} kernel hooks attached", hooks.len())
     }
 
@@ -111,17 +126,19 @@ impl Agent {
     }
 
     /// One turn: events, what follows from them, statistics when they are due.
-    fn turn(
-        &mut self,
-        until: Option<Instant>,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
-        let mut wait = if self.pipeline.is_quiet() { QUIET_WAIT } else { BUSY_WAIT };
+    fn turn(&mut self, until: Option<Instant>, sink: &mut dyn Sink) -> Result<()> {
+        let mut wait = if self.pipeline.is_quiet() {
+            QUIET_WAIT
+        } else {
+            BUSY_WAIT
+        };
         if let Some(until) = until {
             wait = wait.min(until.saturating_duration_since(Instant::now()));
         }
         let mut events: Vec<Event> = Vec::new();
-        self.ring.read(wait, &mut events).context("cannot read the ring buffer")?;
+        self.ring
+            .read(wait, &mut events)
+            .context("cannot read the ring buffer")?;
         let mut output = Output::default();
         for event in events {
             self.pipeline.push(event, &mut output);
@@ -148,13 +165,12 @@ impl Agent {
         }
     }
 
-    fn apply(
-        &mut self,
-        mut output: Output,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
+    fn apply(&mut self, mut output: Output, sink: &mut dyn Sink) -> Result<()> {
         self.judge(&mut output);
-        output.observations.into_iter().try_for_each(|observation| sink.take(observation))
+        output
+            .observations
+            .into_iter()
+            .try_for_each(|observation| sink.take(observation))
     }
 
     fn stats(&self, sink: &dyn Sink) -> Observation {
@@ -174,18 +190,26 @@ impl Agent {
             tier: self.kernel.hooks(),
             messages: counters.messages,
             bytes: counters.bytes,
-            lost: named.into_iter().map(|(reason, count)| (reason.to_owned(), count)).collect(),
+            lost: named
+                .into_iter()
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
             ring_bytes: self.kernel.ring_bytes(),
             map_bytes: self.kernel.map_bytes(),
             cpu_ms: own.cpu_ms,
             rss_bytes: own.rss_bytes,
         };
-        Observation { time: now(), body: Body::Stats(stats) }
+        Observation {
+            time: now(),
+            body: Body::Stats(stats),
+        }
     }
 }
 
 fn now() -> UnixNs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -193,5 +217,11 @@ fn now() -> UnixNs {
 fn boot_salt() -> Vec<u8> {
     let boot = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let machine = std::fs::read("/etc/machine-id").unwrap_or_default();
-    [boot, machine, now().to_le_bytes().to_vec(), std::process::id().to_le_bytes().to_vec()].concat()
+    [
+        boot,
+        machine,
+        now().to_le_bytes().to_vec(),
+        std::process::id().to_le_bytes().to_vec(),
+    ]
+    .concat()
 }

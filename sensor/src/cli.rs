@@ -1,5 +1,6 @@
 //! The commands of the sensor, a file each.
 
+mod doctor;
 mod replay;
 mod run;
 mod watch;
@@ -28,6 +29,7 @@ struct Arguments {
 enum Command {
     Watch(watch::Arguments),
     Run(run::Arguments),
+    Doctor(doctor::Arguments),
     Replay(replay::Arguments),
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Watch(arguments) => watch::watch(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
     };
     match outcome {
@@ -74,9 +77,15 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The policy of a file, or the empty one. Warnings go to standard error.
 fn policy(file: Option<&Path>) -> Result<Policy> {
-    let Some(path) = file else { return Ok(Policy::empty()) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{}: cannot read the policy; give the right file with --policy", path.display()))?;
+    let Some(path) = file else {
+        return Ok(Policy::empty());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "{}: cannot read the policy; give the right file with --policy",
+            path.display()
+        )
+    })?;
     let now = time::OffsetDateTime::now_utc();
     match Policy::parse(&text, &path.display().to_string(), now) {
         Ok((policy, warnings)) => {
@@ -95,7 +104,11 @@ fn policy(file: Option<&Path>) -> Result<Policy> {
 /// The kernel's node name.
 fn host_name() -> HostName {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    HostName::new(if name.trim().is_empty() { "localhost" } else { name.trim() })
+    HostName::new(if name.trim().is_empty() {
+        "localhost"
+    } else {
+        name.trim()
+    })
 }
 
 /// Set by the first SIGINT or SIGTERM; a second one ends the program at once.
@@ -116,8 +129,14 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
         "" | "s" => 1,
         "m" => 60,
         "h" => 3600,
-        other => return Err(format!("unknown unit {other:?}: use s, m or h, such as 30s")),
+        other => {
+            return Err(format!(
+                "unknown unit {other:?}: use s, m or h, such as 30s"
+            ));
+        }
     };
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is no duration, such as 30s"))?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no duration, such as 30s"))?;
     Ok(std::time::Duration::from_secs(number.saturating_mul(unit)))
 }

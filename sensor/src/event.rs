@@ -50,7 +50,10 @@ impl Tuple {
     /// The same connection seen from the other side.
     #[must_use]
     pub const fn mirrored(self) -> Self {
-        Self { local: self.remote, remote: self.local }
+        Self {
+            local: self.remote,
+            remote: self.local,
+        }
     }
 }
 

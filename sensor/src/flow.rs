@@ -56,6 +56,9 @@ impl Lane {
     /// The bytes that go the other way on the same flow.
     #[must_use]
     pub const fn back(self) -> Self {
-        Self { flow: self.flow, from: self.from.other() }
+        Self {
+            flow: self.flow,
+            from: self.from.other(),
+        }
     }
 }

@@ -17,5 +17,5 @@ pub mod protocol;
 pub mod redact;
 pub mod replay;
 pub mod snapshot;
-mod statement;
 pub mod spool;
+mod statement;

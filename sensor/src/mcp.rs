@@ -3,8 +3,8 @@
 mod canonical;
 mod envelope;
 mod fields;
-mod json;
 pub mod http;
+mod json;
 pub mod message;
 pub mod session;
 pub mod signature;

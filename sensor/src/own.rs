@@ -19,13 +19,24 @@ pub struct Usage {
 pub fn usage() -> Usage {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    Usage { cpu_ms: cpu_ms(&stat), rss_bytes: rss_bytes(&status) }
+    Usage {
+        cpu_ms: cpu_ms(&stat),
+        rss_bytes: rss_bytes(&status),
+    }
 }
 
 /// proc(5), stat: fields 14 and 15; the second field may hold anything, so count from its end.
 fn cpu_ms(stat: &str) -> u64 {
-    let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let fields = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| rest)
+        .unwrap_or_default();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     ticks * TICK_MS
 }
 

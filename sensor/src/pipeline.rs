@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use gnomon_policy::{Fronts, Policy};
 
 use crate::event::{
-    Body, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState, Transfer, UnixNs,
+    Body, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState, Transfer,
+    UnixNs,
 };
 use crate::flow::appraisal::Appraisal;
 use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
@@ -39,7 +40,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { flows_max: 32_768, processes_max: 65_536, sessions_max: 16_384 }
+        Self {
+            flows_max: 32_768,
+            processes_max: 65_536,
+            sessions_max: 16_384,
+        }
     }
 }
 
@@ -139,7 +144,11 @@ impl Pipeline {
             }
             Body::Exit { process } => self.exit(time, process),
             Body::Transfer(transfer) => self.transfer(time, &transfer, output),
-            Body::EndOfStream { process: _, end, direction } => {
+            Body::EndOfStream {
+                process: _,
+                end,
+                direction,
+            } => {
                 if let Some(lane) = self.flows.lane_of(&end, direction) {
                     self.lane_ended(time, lane);
                 }
@@ -156,8 +165,9 @@ impl Pipeline {
     pub fn state(&mut self, now: UnixNs, output: &mut Output) {
         self.tick(now, output);
         self.tell(now, output);
-        let evicted =
-            self.flows.take_evicted() + self.processes.take_evicted() + self.sessions.take_evicted();
+        let evicted = self.flows.take_evicted()
+            + self.processes.take_evicted()
+            + self.sessions.take_evicted();
         let dropped = self.listeners.take_dropped();
         self.lose(LossReason::TableFull, evicted + dropped);
     }
@@ -186,7 +196,10 @@ impl Pipeline {
     /// The counters.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        Counters { messages: self.sessions.messages(), ..self.counters.clone() }
+        Counters {
+            messages: self.sessions.messages(),
+            ..self.counters.clone()
+        }
     }
 
     fn lose(&mut self, reason: LossReason, count: u64) {
@@ -209,7 +222,9 @@ impl Pipeline {
         if !arrival.taken {
             return;
         }
-        let Some(flow) = self.flows.get(arrival.lane.flow) else { return };
+        let Some(flow) = self.flows.get(arrival.lane.flow) else {
+            return;
+        };
         let channel = flow.channel;
         self.counters.bytes += transfer.payload.len() as u64;
         let reader = self.readers.entry(arrival.lane.flow).or_default();
@@ -218,12 +233,21 @@ impl Pipeline {
         }
         reader.appraisal.bytes(transfer.payload.len() as u64);
         let mut frames = Vec::new();
-        let chunk =
-            Chunk { lane: arrival.lane, lost: transfer.lost_before, bytes: &transfer.payload };
+        let chunk = Chunk {
+            lane: arrival.lane,
+            lost: transfer.lost_before,
+            bytes: &transfer.payload,
+        };
         reader.decoder.push(time, channel, chunk, &mut frames);
-        let missing = transfer.length.saturating_sub(transfer.payload.len() as u64);
+        let missing = transfer
+            .length
+            .saturating_sub(transfer.payload.len() as u64);
         if missing > 0 {
-            let chunk = Chunk { lane: arrival.lane, lost: missing, bytes: &[] };
+            let chunk = Chunk {
+                lane: arrival.lane,
+                lost: missing,
+                bytes: &[],
+            };
             reader.decoder.push(time, channel, chunk, &mut frames);
         }
         if reader.decoder.waits() && !self.waiting.contains(&arrival.lane.flow) {
@@ -238,9 +262,14 @@ impl Pipeline {
         for frame in frames {
             match frame {
                 Frame::Line(lane, line) => self.line(time, lane, &line),
-                Frame::Http { flow, client, event } => {
+                Frame::Http {
+                    flow,
+                    client,
+                    event,
+                } => {
                     let progress =
-                        self.http.event(time, flow, client, event, &self.flows, &mut self.sessions);
+                        self.http
+                            .event(time, flow, client, event, &self.flows, &mut self.sessions);
                     if let Some(reader) = self.readers.get_mut(&flow) {
                         if progress.foreign {
                             reader.appraisal.foreign_exchange();
@@ -270,7 +299,8 @@ impl Pipeline {
         }
         for message in messages {
             let asks = matches!(message.kind, Kind::Request(_));
-            self.stdio.message(time, lane, message, &self.flows, &mut self.sessions);
+            self.stdio
+                .message(time, lane, message, &self.flows, &mut self.sessions);
             if asks && self.stdio.is_unpaired(lane) {
                 self.reopen_answers(lane);
             }
@@ -279,7 +309,9 @@ impl Pipeline {
 
     /// The lane that will carry the answers may have been given up after a banner: look at it again.
     fn reopen_answers(&mut self, requests: Lane) {
-        let Some(flow) = self.flows.get(requests.flow) else { return };
+        let Some(flow) = self.flows.get(requests.flow) else {
+            return;
+        };
         let (asking, asked) = {
             let lane = flow.lane(requests.from);
             (lane.writers.clone(), lane.readers.clone())
@@ -288,7 +320,9 @@ impl Pipeline {
             .flows
             .iter()
             .filter(|flow| {
-                flow.lanes.iter().any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
+                flow.lanes
+                    .iter()
+                    .any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
             })
             .map(|flow| flow.id)
             .collect();
@@ -306,14 +340,20 @@ impl Pipeline {
     fn appraise(&mut self, lane: Lane, output: &mut Output) {
         let id = lane.flow;
         let session = self.stdio.uses(id) || self.http.uses(id);
-        let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else { return };
+        let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else {
+            return;
+        };
         let unfinished = reader.decoder.unfinished(lane.from);
-        let verdict = reader.appraisal.verdict(reader.decoder.reading(), session, unfinished);
+        let verdict = reader
+            .appraisal
+            .verdict(reader.decoder.reading(), session, unfinished);
         let Some(verdict) = verdict else { return };
         if verdict == FlowVerdict::NotMcp {
             reader.decoder.close();
         }
-        output.judgements.extend(flow_keys(flow.keys).map(|key| (key, verdict)));
+        output
+            .judgements
+            .extend(flow_keys(flow.keys).map(|key| (key, verdict)));
     }
 
     fn claim(&mut self, output: &mut Output) {
@@ -321,7 +361,13 @@ impl Pipeline {
             if let Some(reader) = self.readers.get_mut(&flow) {
                 reader.appraisal.mcp();
             }
-            self.appraise(Lane { flow, from: Side::A }, output);
+            self.appraise(
+                Lane {
+                    flow,
+                    from: Side::A,
+                },
+                output,
+            );
         }
     }
 
@@ -373,7 +419,13 @@ impl Pipeline {
                 }
             }
             self.frames(now, frames);
-            self.appraise(Lane { flow, from: Side::A }, output);
+            self.appraise(
+                Lane {
+                    flow,
+                    from: Side::A,
+                },
+                output,
+            );
         }
         self.stdio.tick(now, &self.flows, &mut self.sessions);
         if self.swept.saturating_add(SWEEP_NS) <= now {

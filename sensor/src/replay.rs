@@ -12,7 +12,9 @@ use base64::Engine as _;
 use gnomon_policy::Policy;
 use serde::Deserialize;
 
-use crate::event::{Body, Channel, Direction, End, EndKey, Event, ProcessKey, Transfer, Tuple, UnixNs};
+use crate::event::{
+    Body, Channel, Direction, End, EndKey, Event, ProcessKey, Transfer, Tuple, UnixNs,
+};
 use crate::host::NoHost;
 use crate::observation::{self, HostName, Observation};
 use crate::pipeline::{Limits, Output, Pipeline};
@@ -69,7 +71,13 @@ pub fn replay(text: &str, name: &str, host: &HostName, policy: Policy) -> Result
 
 fn run(events: Vec<Event>, name: &str, host: &HostName, policy: Policy) -> Vec<Observation> {
     let salt = name.as_bytes();
-    let mut pipeline = Pipeline::new(host.clone(), salt, policy, Box::new(NoHost), Limits::default());
+    let mut pipeline = Pipeline::new(
+        host.clone(),
+        salt,
+        policy,
+        Box::new(NoHost),
+        Limits::default(),
+    );
     let mut output = Output::default();
     let mut last = EPOCH;
     for event in events {
@@ -104,12 +112,16 @@ fn events(text: &str) -> Result<Vec<Event>> {
         if line.trim().is_empty() {
             continue;
         }
-        let row: Row = serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
+        let row: Row =
+            serde_json::from_str(line).with_context(|| format!("line {}", number + 1))?;
         rows.push(row);
     }
     // Where a stream's writes were recorded they are its bytes; its reads then only tell who reads.
-    let written: HashSet<u64> =
-        rows.iter().filter(|row| row.op == Operation::Write).map(|row| row.chan).collect();
+    let written: HashSet<u64> = rows
+        .iter()
+        .filter(|row| row.op == Operation::Write)
+        .map(|row| row.chan)
+        .collect();
     rows.into_iter().map(|row| event(row, &written)).collect()
 }
 
@@ -128,7 +140,10 @@ fn event(row: Row, written: &HashSet<u64>) -> Result<Event> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of one recording
     let time = EPOCH + (seconds.max(0.0) * 1e9) as UnixNs;
     let transfer = Transfer {
-        process: ProcessKey { pid: row.proc, start_ns: 0 },
+        process: ProcessKey {
+            pid: row.proc,
+            start_ns: 0,
+        },
         thread: row.proc,
         fd: row.fd,
         end,
@@ -139,7 +154,10 @@ fn event(row: Row, written: &HashSet<u64>) -> Result<Event> {
         payload: if followed { payload } else { Vec::new() },
         copied: followed,
     };
-    Ok(Event { time, body: Body::Transfer(transfer) })
+    Ok(Event {
+        time,
+        body: Body::Transfer(transfer),
+    })
 }
 
 /// The end that a row's process used. A stream of a socket pair is a flow of its own here: which two
@@ -156,15 +174,29 @@ fn end(row: &Row) -> Result<End> {
         (RowKind::Tcp, _, _) => bail!("stream {}: a TCP row without addresses", row.chan),
         _ => None,
     };
-    let device = if channel == Channel::Pipe { PIPES } else { SOCKETS };
+    let device = if channel == Channel::Pipe {
+        PIPES
+    } else {
+        SOCKETS
+    };
     let object = |inode| EndKey { device, inode };
-    Ok(End { key: object(key), channel, peer: peer.map(object), tuple, netns: 0 })
+    Ok(End {
+        key: object(key),
+        channel,
+        peer: peer.map(object),
+        tuple,
+        netns: 0,
+    })
 }
 
 /// `from` and `to` are the stream's, not the process's.
 fn tuple(op: Operation, from: SocketAddr, to: SocketAddr) -> Tuple {
-    let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-    let tuple = Tuple { local: canonical(from), remote: canonical(to) };
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let tuple = Tuple {
+        local: canonical(from),
+        remote: canonical(to),
+    };
     match op {
         Operation::Write => tuple,
         Operation::Read => tuple.mirrored(),

@@ -12,7 +12,8 @@ use crate::host::Host;
 use crate::mcp::message::Peer;
 use crate::mcp::session::Session;
 use crate::observation::{
-    self, Client, Facts, HostName, Process, Server, ServerKey, SessionId, SessionState, Strength, Transport,
+    self, Client, Facts, HostName, Process, Server, ServerKey, SessionId, SessionState, Strength,
+    Transport,
 };
 use crate::process::application::application;
 use crate::process::listeners::Listeners;
@@ -33,7 +34,12 @@ pub(crate) struct Sources<'a> {
 
 impl Sources<'_> {
     /// States a session as it is known now.
-    pub(crate) fn session(&mut self, session: &Session, id: SessionId, rev: u32) -> observation::Session {
+    pub(crate) fn session(
+        &mut self,
+        session: &Session,
+        id: SessionId,
+        rev: u32,
+    ) -> observation::Session {
         let client = self.client(session);
         let facts = self.facts(session);
         let base_route = self.base_route(session);
@@ -41,7 +47,11 @@ impl Sources<'_> {
         let mut stated = observation::Session {
             id,
             rev,
-            state: if session.ended { SessionState::Ended } else { SessionState::Open },
+            state: if session.ended {
+                SessionState::Ended
+            } else {
+                SessionState::Open
+            },
             transport: session.transport,
             channel: session.channel.into(),
             tls: None,
@@ -69,12 +79,18 @@ impl Sources<'_> {
         let image = image.as_deref();
         Process {
             pid: key.pid,
-            exe: image.and_then(|image| image.exe.as_deref()).map(redact::text),
-            argv: image.map(|image| redact::argv(&image.argv)).unwrap_or_default(),
+            exe: image
+                .and_then(|image| image.exe.as_deref())
+                .map(redact::text),
+            argv: image
+                .map(|image| redact::argv(&image.argv))
+                .unwrap_or_default(),
             user: image.and_then(|image| self.host.user(image.uid)),
             uid: image.map(|image| image.uid),
             container: self.host.container(key.pid).map(|container| container.id),
-            started: image.map(|image| image.started).filter(|started| *started > 0),
+            started: image
+                .map(|image| image.started)
+                .filter(|started| *started > 0),
         }
     }
 
@@ -99,7 +115,9 @@ impl Sources<'_> {
     fn server(&mut self, session: &Session, route: BaseRoute, facts: &Facts) -> Server {
         let Peer { name, version } = session.server_peer.clone().unwrap_or_default();
         let endpoint = endpoint(session, facts);
-        let image = session.server.and_then(|process| self.processes.image(process).cloned());
+        let image = session
+            .server
+            .and_then(|process| self.processes.image(process).cloned());
         let local = image.and_then(|image| self.identity(&image));
         let remote = || {
             let remote = matches!(route, BaseRoute::Direct) || session.server.is_none();
@@ -107,7 +125,11 @@ impl Sources<'_> {
             Some((ServerKey::new(url), Strength::Claimed))
         };
         // A server of this host that nothing names is still told apart by where it listens.
-        let place = || endpoint.as_deref().map(|url| (ServerKey::new(url), Strength::Claimed));
+        let place = || {
+            endpoint
+                .as_deref()
+                .map(|url| (ServerKey::new(url), Strength::Claimed))
+        };
         let identity = local.or_else(remote).or_else(place);
         Server {
             key: identity.as_ref().map(|(key, _)| key.clone()),
@@ -122,7 +144,12 @@ impl Sources<'_> {
     fn identity(&mut self, image: &Arc<Exec>) -> Option<(ServerKey, Strength)> {
         let host = &mut *self.host;
         let mut read = |path: &str| host.read_text(image, path);
-        let package = package::package(image.exe.as_deref(), &image.argv, image.cwd.as_deref(), &mut read);
+        let package = package::package(
+            image.exe.as_deref(),
+            &image.argv,
+            image.cwd.as_deref(),
+            &mut read,
+        );
         if let Some(package) = package {
             let strength = match package.strength {
                 package::Strength::Claimed => Strength::Claimed,
@@ -136,7 +163,9 @@ impl Sources<'_> {
 
     fn facts(&mut self, session: &Session) -> Facts {
         let serves = |process: Option<ProcessKey>| {
-            process.map(|process| self.listeners.of(process)).unwrap_or_default()
+            process
+                .map(|process| self.listeners.of(process))
+                .unwrap_or_default()
         };
         Facts {
             server_address: session.http.server,
@@ -192,7 +221,10 @@ fn endpoint(session: &Session, facts: &Facts) -> Option<String> {
 }
 
 /// What the policy needs of a stated session.
-pub(crate) fn policy_facts(session: &observation::Session, host: &HostName) -> gnomon_policy::Facts {
+pub(crate) fn policy_facts(
+    session: &observation::Session,
+    host: &HostName,
+) -> gnomon_policy::Facts {
     let facts = &session.facts;
     let process = match session.base_route {
         BaseRoute::Inbound => &session.server.process,
@@ -209,7 +241,11 @@ pub(crate) fn policy_facts(session: &observation::Session, host: &HostName) -> g
             Transport::Http => gnomon_policy::Transport::Http,
             Transport::Sse => gnomon_policy::Transport::Sse,
         }),
-        server_key: session.server.key.as_ref().map(|key| key.as_str().to_owned()),
+        server_key: session
+            .server
+            .key
+            .as_ref()
+            .map(|key| key.as_str().to_owned()),
         server_name: session.server.name.clone(),
         endpoint: session.server.endpoint.clone(),
         authority: facts.authority.clone(),

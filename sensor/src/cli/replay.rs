@@ -28,7 +28,11 @@ pub(super) struct Arguments {
 pub(super) fn replay(arguments: &Arguments) -> Result<()> {
     let policy = super::policy(arguments.policy.as_deref())?;
     for path in &arguments.files {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let text = fs::read_to_string(path)
             .with_context(|| format!("{}: cannot read the recording", path.display()))?;
         let host = super::host_name();

@@ -13,8 +13,10 @@ use tokio::sync::watch;
 
 /// Watch this host and send what is seen to the collector. Needs root, as `watch` does.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  sudo gnomon-sensor run\n  sudo gnomon-sensor run --config ./sensor.toml\n\n\
-    What is sent goes through a spool on disk: nothing is lost while the collector is away, up to the limit.")]
+#[command(
+    after_help = "Examples:\n  sudo gnomon-sensor run\n  sudo gnomon-sensor run --config ./sensor.toml\n\n\
+    What is sent goes through a spool on disk: nothing is lost while the collector is away, up to the limit."
+)]
 pub(super) struct Arguments {
     /// Settings.
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
@@ -27,12 +29,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let policy = super::policy(config.policy.as_deref())?;
     let stop = super::stop_signal()?;
     // First the kernel: without it there is nothing to send.
-    let mut agent = Agent::start(Settings { host_name: config.host_name.clone(), policy })?;
+    let mut agent = Agent::start(Settings {
+        host_name: config.host_name.clone(),
+        policy,
+    })?;
     let exporter = Exporter::start((&config).into()).context("cannot start sending")?;
-    eprintln!("gnomon-sensor: ready, {}, sending to {}", agent.summary(), config.collector.server);
-    let mut sent = Sent { policy: exporter.policy(), exporter };
+    eprintln!(
+        "gnomon-sensor: ready, {}, sending to {}",
+        agent.summary(),
+        config.collector.server
+    );
+    let mut sent = Sent {
+        policy: exporter.policy(),
+        exporter,
+    };
     let outcome = agent.run(&stop, None, &mut sent);
-    sent.exporter.finish().context("the spool was not closed cleanly")?;
+    sent.exporter
+        .finish()
+        .context("the spool was not closed cleanly")?;
     outcome
 }
 
@@ -56,15 +70,23 @@ impl Sink for Sent {
             return None;
         }
         let update = self.policy.borrow_and_update().clone()?;
-        match Policy::parse(&update.toml, "the collector's policy", time::OffsetDateTime::now_utc()) {
+        match Policy::parse(
+            &update.toml,
+            "the collector's policy",
+            time::OffsetDateTime::now_utc(),
+        ) {
             Ok((policy, _)) => {
                 tracing::info!(version = update.version, "policy taken");
                 Some(policy)
             }
             Err(errors) => {
                 let errors = errors.len();
-                tracing::error!(version = update.version, errors, "policy refused, the old one stays; \
-                    sensor and collector should be of one version");
+                tracing::error!(
+                    version = update.version,
+                    errors,
+                    "policy refused, the old one stays; \
+                    sensor and collector should be of one version"
+                );
                 None
             }
         }
@@ -74,5 +96,9 @@ impl Sink for Sent {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GNOMON_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }

@@ -34,7 +34,10 @@ pub(super) fn watch(arguments: &Arguments) -> Result<()> {
     let stop = super::stop_signal()?;
     let host = super::host_name();
     let printer = Printer::stdout(arguments.format.into(), host.clone());
-    let mut agent = Agent::start(Settings { host_name: host, policy })?;
+    let mut agent = Agent::start(Settings {
+        host_name: host,
+        policy,
+    })?;
     eprintln!("gnomon-sensor: ready, {}", agent.summary());
     agent.run(&stop, arguments.duration, &mut Printed(printer))
 }

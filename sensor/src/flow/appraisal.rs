@@ -65,12 +65,21 @@ impl Appraisal {
 
     /// The other lane turned out to carry a session, or the kernel looks again: start over.
     pub fn renew(&mut self) {
-        *self = Self { mcp: self.mcp, told: self.told, ..Self::default() };
+        *self = Self {
+            mcp: self.mcp,
+            told: self.told,
+            ..Self::default()
+        };
     }
 
     /// What the kernel is to be told now, if anything. `session`: a session uses this flow or may begin on
     /// it. `unfinished`: the line that was begun.
-    pub fn verdict(&mut self, reading: Reading, session: bool, unfinished: &[u8]) -> Option<FlowVerdict> {
+    pub fn verdict(
+        &mut self,
+        reading: Reading,
+        session: bool,
+        unfinished: &[u8],
+    ) -> Option<FlowVerdict> {
         let next = self.judge(reading, session, unfinished);
         let again = next == Told::Inspect && self.since_told >= RENEW_BYTES;
         if self.told == Some(next) && !again {
@@ -107,11 +116,20 @@ impl Appraisal {
     fn judge_lines(&self, unfinished: &[u8]) -> Told {
         let first = unfinished.iter().find(|byte| !byte.is_ascii_whitespace());
         let json_begun = matches!(first, Some(b'{' | b'['));
-        let binary = unfinished.iter().take(64).any(|byte| matches!(byte, 0..=8 | 14..=31));
+        let binary = unfinished
+            .iter()
+            .take(64)
+            .any(|byte| matches!(byte, 0..=8 | 14..=31));
         let give_up = self.against
             || binary
             || (!json_begun && unfinished.len() > LINE_BYTES_MAX)
-            || (!json_begun && self.noise > if self.rpc { RPC_BYTES_MAX } else { NOISE_BYTES_MAX });
+            || (!json_begun
+                && self.noise
+                    > if self.rpc {
+                        RPC_BYTES_MAX
+                    } else {
+                        NOISE_BYTES_MAX
+                    });
         if give_up { Told::NotMcp } else { Told::Inspect }
     }
 }
@@ -125,7 +143,10 @@ mod tests {
         let mut flow = Appraisal::default();
         flow.bytes(NOISE_BYTES_MAX + 1);
         assert_eq!(flow.verdict(Reading::Lines, false, b"  {\"jsonrpc\""), None);
-        assert_eq!(flow.verdict(Reading::Lines, false, b""), Some(FlowVerdict::NotMcp));
+        assert_eq!(
+            flow.verdict(Reading::Lines, false, b""),
+            Some(FlowVerdict::NotMcp)
+        );
         assert_eq!(flow.verdict(Reading::Lines, false, b""), None, "told once");
     }
 
@@ -133,7 +154,10 @@ mod tests {
     fn a_session_is_copied_and_told_once() {
         let mut flow = Appraisal::default();
         flow.mcp();
-        assert_eq!(flow.verdict(Reading::Http, true, b""), Some(FlowVerdict::Mcp));
+        assert_eq!(
+            flow.verdict(Reading::Http, true, b""),
+            Some(FlowVerdict::Mcp)
+        );
         assert_eq!(flow.verdict(Reading::Http, true, b""), None);
     }
 
@@ -142,15 +166,24 @@ mod tests {
         let mut flow = Appraisal::default();
         assert_eq!(flow.verdict(Reading::Lines, false, b"{"), None);
         flow.bytes(RENEW_BYTES);
-        assert_eq!(flow.verdict(Reading::Lines, false, b"{"), Some(FlowVerdict::Inspect));
+        assert_eq!(
+            flow.verdict(Reading::Lines, false, b"{"),
+            Some(FlowVerdict::Inspect)
+        );
     }
 
     #[test]
     fn other_http_is_judged_by_its_heads() {
         let mut flow = Appraisal::default();
         flow.foreign_exchange();
-        assert_eq!(flow.verdict(Reading::Http, false, b""), Some(FlowVerdict::Heads));
+        assert_eq!(
+            flow.verdict(Reading::Http, false, b""),
+            Some(FlowVerdict::Heads)
+        );
         flow.mcp();
-        assert_eq!(flow.verdict(Reading::Http, true, b""), Some(FlowVerdict::Mcp));
+        assert_eq!(
+            flow.verdict(Reading::Http, true, b""),
+            Some(FlowVerdict::Mcp)
+        );
     }
 }

@@ -147,11 +147,20 @@ impl Decoder {
         }
     }
 
-    fn decide(&mut self, time: UnixNs, channel: Channel, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
+    fn decide(
+        &mut self,
+        time: UnixNs,
+        channel: Channel,
+        lane: Lane,
+        bytes: &[u8],
+        out: &mut Vec<Frame>,
+    ) {
         if matches!(self.state, State::Fresh) {
             self.state = State::Undecided(Box::default());
         }
-        let State::Undecided(heads) = &mut self.state else { return };
+        let State::Undecided(heads) = &mut self.state else {
+            return;
+        };
         let head = &mut heads[lane.from.index()];
         head.extend_from_slice(bytes);
         let request = Connection::looks_like_request(head);
@@ -170,11 +179,25 @@ impl Decoder {
         } else {
             State::Lines(Box::default())
         };
-        let State::Undecided(heads) = std::mem::replace(&mut self.state, next) else { return };
+        let State::Undecided(heads) = std::mem::replace(&mut self.state, next) else {
+            return;
+        };
         for (side, head) in [Side::A, Side::B].into_iter().zip(*heads) {
             if !head.is_empty() {
-                let lane = Lane { flow: lane.flow, from: side };
-                self.push(time, channel, Chunk { lane, lost: 0, bytes: &head }, out);
+                let lane = Lane {
+                    flow: lane.flow,
+                    from: side,
+                };
+                self.push(
+                    time,
+                    channel,
+                    Chunk {
+                        lane,
+                        lost: 0,
+                        bytes: &head,
+                    },
+                    out,
+                );
             }
         }
     }
@@ -190,35 +213,76 @@ fn push_lines(lines: &mut [LineDecoder; 2], lane: Lane, bytes: &[u8], out: &mut 
 mod tests {
     use super::*;
 
-    const LANE: Lane = Lane { flow: FlowId(1), from: Side::A };
+    const LANE: Lane = Lane {
+        flow: FlowId(1),
+        from: Side::A,
+    };
 
     fn reading(channel: Channel, pushes: &[(Side, &[u8])]) -> Reading {
         let mut decoder = Decoder::default();
         let mut out = Vec::new();
         for (from, bytes) in pushes {
-            decoder.push(0, channel, Chunk { lane: Lane { from: *from, ..LANE }, lost: 0, bytes }, &mut out);
+            decoder.push(
+                0,
+                channel,
+                Chunk {
+                    lane: Lane {
+                        from: *from,
+                        ..LANE
+                    },
+                    lost: 0,
+                    bytes,
+                },
+                &mut out,
+            );
         }
         decoder.reading()
     }
 
     fn push(decoder: &mut Decoder, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
-        decoder.push(0, Channel::Pipe, Chunk { lane: LANE, lost, bytes }, out);
+        decoder.push(
+            0,
+            Channel::Pipe,
+            Chunk {
+                lane: LANE,
+                lost,
+                bytes,
+            },
+            out,
+        );
     }
 
     #[test]
     fn http_is_told_by_either_side_and_in_pieces() {
-        assert_eq!(reading(Channel::Tcp, &[(Side::A, b"POST /mcp HTTP/1.1\r\nacce")]), Reading::Http);
-        assert_eq!(reading(Channel::Unix, &[(Side::B, b"HTTP/1.1 200 OK\r\n")]), Reading::Http);
-        let bytes: Vec<(Side, &[u8])> =
-            b"GET / HTTP/1.1\r\n".chunks(1).map(|byte| (Side::A, byte)).collect();
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::A, b"POST /mcp HTTP/1.1\r\nacce")]),
+            Reading::Http
+        );
+        assert_eq!(
+            reading(Channel::Unix, &[(Side::B, b"HTTP/1.1 200 OK\r\n")]),
+            Reading::Http
+        );
+        let bytes: Vec<(Side, &[u8])> = b"GET / HTTP/1.1\r\n"
+            .chunks(1)
+            .map(|byte| (Side::A, byte))
+            .collect();
         assert_eq!(reading(Channel::Tcp, &bytes), Reading::Http);
     }
 
     #[test]
     fn anything_else_is_lines() {
-        assert_eq!(reading(Channel::Tcp, &[(Side::A, b"{\"jsonrpc\"")]), Reading::Lines);
-        assert_eq!(reading(Channel::Pipe, &[(Side::A, b"GET / HTTP/1.1\r\n")]), Reading::Lines);
-        assert_eq!(reading(Channel::Tcp, &[(Side::A, b"PO")]), Reading::Undecided);
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::A, b"{\"jsonrpc\"")]),
+            Reading::Lines
+        );
+        assert_eq!(
+            reading(Channel::Pipe, &[(Side::A, b"GET / HTTP/1.1\r\n")]),
+            Reading::Lines
+        );
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::A, b"PO")]),
+            Reading::Undecided
+        );
     }
 
     #[test]

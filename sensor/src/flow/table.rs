@@ -68,12 +68,17 @@ impl Flow {
     /// The process at `side`, as far as it was seen to write there or to read what the other side sent.
     #[must_use]
     pub fn process(&self, side: Side) -> Option<ProcessKey> {
-        self.lane(side).writers.last().or_else(|| self.lane(side.other()).readers.last())
+        self.lane(side)
+            .writers
+            .last()
+            .or_else(|| self.lane(side.other()).readers.last())
     }
 
     /// Everybody who was seen to read or write.
     pub fn users(&self) -> impl Iterator<Item = ProcessKey> + '_ {
-        self.lanes.iter().flat_map(|lane| lane.writers.iter().chain(lane.readers.iter()))
+        self.lanes
+            .iter()
+            .flat_map(|lane| lane.writers.iter().chain(lane.readers.iter()))
     }
 
     fn names(&self) -> impl Iterator<Item = Name> + use<> {
@@ -115,7 +120,13 @@ impl FlowTable {
     /// A table of at most `flows_max` flows.
     #[must_use]
     pub fn new(flows_max: usize) -> Self {
-        Self { flows: HashMap::new(), names: HashMap::new(), next: 1, flows_max, evicted: 0 }
+        Self {
+            flows: HashMap::new(),
+            names: HashMap::new(),
+            next: 1,
+            flows_max,
+            evicted: 0,
+        }
     }
 
     /// The flow, while it is open.
@@ -148,7 +159,14 @@ impl FlowTable {
         };
         let taken = transfer.copied || !transfer.payload.is_empty();
         let taken = taken && *lane.source.get_or_insert(transfer.direction) == transfer.direction;
-        (Arrival { lane: Lane { flow: id, from }, new_user, taken }, replaced)
+        (
+            Arrival {
+                lane: Lane { flow: id, from },
+                new_user,
+                taken,
+            },
+            replaced,
+        )
     }
 
     /// The lane that a read or write of this end uses, if the flow is known.
@@ -156,7 +174,10 @@ impl FlowTable {
     pub fn lane_of(&self, end: &End, direction: Direction) -> Option<Lane> {
         let (id, side) = self.find(end)?;
         let flow = self.flows.get(&id)?;
-        Some(Lane { flow: id, from: sender(flow.channel, side, direction) })
+        Some(Lane {
+            flow: id,
+            from: sender(flow.channel, side, direction),
+        })
     }
 
     /// The flow that this end belongs to.
@@ -177,7 +198,10 @@ impl FlowTable {
     }
 
     fn find(&self, end: &End) -> Option<(FlowId, Side)> {
-        let id = names_of(end).into_iter().flatten().find_map(|name| self.names.get(&name).copied())?;
+        let id = names_of(end)
+            .into_iter()
+            .flatten()
+            .find_map(|name| self.names.get(&name).copied())?;
         let flow = self.flows.get(&id)?;
         Some((id, side_of(flow, end)))
     }
@@ -230,8 +254,11 @@ impl FlowTable {
 
     /// Makes room for many at once, so that a full table does not search itself for every newcomer.
     fn evict(&mut self) {
-        let mut ages: Vec<(UnixNs, FlowId)> =
-            self.flows.values().map(|flow| (flow.last_used, flow.id)).collect();
+        let mut ages: Vec<(UnixNs, FlowId)> = self
+            .flows
+            .values()
+            .map(|flow| (flow.last_used, flow.id))
+            .collect();
         let share = (self.flows_max / 16).clamp(1, ages.len());
         ages.select_nth_unstable(share - 1);
         for (_, id) in ages.into_iter().take(share) {
@@ -268,7 +295,9 @@ fn names_of(end: &End) -> [Option<Name>; 2] {
 fn side_of(flow: &Flow, end: &End) -> Side {
     let is_a = match flow.channel {
         Channel::Pipe => true,
-        Channel::Unix => flow.keys[0] == Some(end.key) || flow.keys[1] == end.peer && end.peer.is_some(),
+        Channel::Unix => {
+            flow.keys[0] == Some(end.key) || flow.keys[1] == end.peer && end.peer.is_some()
+        }
         Channel::Tcp => flow.tuple == end.tuple,
     };
     if is_a { Side::A } else { Side::B }

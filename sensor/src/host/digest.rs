@@ -47,15 +47,22 @@ impl Digests {
     pub(super) fn start() -> std::io::Result<Self> {
         let (queue, subjects) = sync_channel::<Place>(QUEUE_MAX);
         let (results, done) = sync_channel(QUEUE_MAX);
-        thread::Builder::new().name("digest".into()).spawn(move || {
-            for (subject, path) in subjects {
-                let digest = sha256(&path);
-                if results.send((subject, digest)).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("digest".into())
+            .spawn(move || {
+                for (subject, path) in subjects {
+                    let digest = sha256(&path);
+                    if results.send((subject, digest)).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
-        Ok(Self { known: HashMap::new(), queue, done, ready: false })
+            })?;
+        Ok(Self {
+            known: HashMap::new(),
+            queue,
+            done,
+            ready: false,
+        })
     }
 
     pub(super) fn get(&mut self, image: &Exec) -> Option<String> {
@@ -90,16 +97,37 @@ fn subject(image: &Exec) -> Option<Place> {
     let exe = image.exe.as_deref()?;
     let name = exe.rsplit('/').next().unwrap_or_default();
     let interpreter = INTERPRETERS.iter().any(|known| {
-        name.strip_prefix(known).is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        name.strip_prefix(known)
+            .is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
     });
     if !interpreter {
         let path = format!("/proc/{}/exe", image.process.pid);
-        return Some((Subject { executable: image.exe_inode, script: None }, path));
+        return Some((
+            Subject {
+                executable: image.exe_inode,
+                script: None,
+            },
+            path,
+        ));
     }
-    let script = image.argv.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
+    let script = image
+        .argv
+        .iter()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'))?;
     let path = Mounts::of(image.process.pid)?.local(script, image.cwd.as_deref())?;
-    let place = format!("{}:{}:{script}", image.cgroup, image.cwd.as_deref().unwrap_or_default());
-    Some((Subject { executable: image.exe_inode, script: Some(place) }, path))
+    let place = format!(
+        "{}:{}:{script}",
+        image.cgroup,
+        image.cwd.as_deref().unwrap_or_default()
+    );
+    Some((
+        Subject {
+            executable: image.exe_inode,
+            script: Some(place),
+        },
+        path,
+    ))
 }
 
 fn sha256(path: &str) -> Option<String> {
@@ -116,5 +144,10 @@ fn sha256(path: &str) -> Option<String> {
             count => hash.update(buffer.get(..count)?),
         }
     }
-    Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }

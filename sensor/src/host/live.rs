@@ -72,8 +72,11 @@ impl Host for LiveHost {
         if is_old(self.addresses_read) {
             self.addresses_read = Some(Instant::now());
             let interfaces = pnet_datalink::interfaces().into_iter();
-            self.addresses =
-                interfaces.flat_map(|interface| interface.ips).map(|net| net.ip()).take(64).collect();
+            self.addresses = interfaces
+                .flat_map(|interface| interface.ips)
+                .map(|net| net.ip())
+                .take(64)
+                .collect();
         }
         self.addresses.clone()
     }
@@ -110,7 +113,8 @@ mod tests {
 
     #[test]
     fn users_by_id() {
-        let users = users("root:x:0:0:root:/root:/bin/sh\nbroken\nmara:x:1000:1000::/home/mara:/bin/sh\n");
+        let users =
+            users("root:x:0:0:root:/root:/bin/sh\nbroken\nmara:x:1000:1000::/home/mara:/bin/sh\n");
         assert_eq!(users.get(&1000).map(String::as_str), Some("mara"));
         assert_eq!(users.len(), 2);
     }

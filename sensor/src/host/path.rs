@@ -9,8 +9,22 @@ const MOUNTS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// File systems whose files come over a network, or from a program of a user.
 const REMOTE: [&str; 16] = [
-    "9p", "afs", "autofs", "ceph", "cifs", "coda", "davfs", "fuse", "gfs2", "glusterfs", "lustre", "ncpfs",
-    "nfs", "nfs4", "smb3", "smbfs",
+    "9p",
+    "afs",
+    "autofs",
+    "ceph",
+    "cifs",
+    "coda",
+    "davfs",
+    "fuse",
+    "gfs2",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb3",
+    "smbfs",
 ];
 
 /// The mounts that a process sees.
@@ -29,7 +43,11 @@ impl Mounts {
     /// The path under which this program can open what the process calls `path`; none when it is not on a
     /// local file system.
     pub(super) fn local(&self, path: &str, cwd: Option<&str>) -> Option<String> {
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", cwd?) };
+        let path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", cwd?)
+        };
         if path.split('/').any(|part| part == "..") {
             return None;
         }
@@ -47,7 +65,10 @@ fn is_remote(info: &str, path: &str) -> bool {
         inside.then_some((point.len(), kind))
     };
     // Of mounts on one point the last is on top.
-    let own = info.lines().filter_map(mount).max_by_key(|(length, _)| *length);
+    let own = info
+        .lines()
+        .filter_map(mount)
+        .max_by_key(|(length, _)| *length);
     own.is_none_or(|(_, kind)| REMOTE.contains(&kind.as_str()) || kind.starts_with("fuse."))
 }
 
@@ -70,8 +91,14 @@ mod tests {
 
     #[test]
     fn paths_are_seen_through_the_process() {
-        let mounts = Mounts { pid: 7, info: INFO.into() };
-        assert_eq!(mounts.local("a.js", Some("/srv")).as_deref(), Some("/proc/7/root/srv/a.js"));
+        let mounts = Mounts {
+            pid: 7,
+            info: INFO.into(),
+        };
+        assert_eq!(
+            mounts.local("a.js", Some("/srv")).as_deref(),
+            Some("/proc/7/root/srv/a.js")
+        );
         assert_eq!(mounts.local("../a.js", Some("/srv")), None);
         assert_eq!(mounts.local("a.js", None), None);
     }

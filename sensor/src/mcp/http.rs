@@ -54,7 +54,8 @@ impl Http {
         let mut progress = Progress::default();
         match event {
             HttpEvent::Request { exchange, head } => {
-                self.exchanges.insert((flow, exchange), Exchange::new(time, client, head));
+                self.exchanges
+                    .insert((flow, exchange), Exchange::new(time, client, head));
             }
             HttpEvent::RequestBody { exchange, bytes } => {
                 if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
@@ -101,7 +102,9 @@ impl Http {
     /// Whether an exchange of this connection is a session's.
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {
-        self.exchanges.of(flow).any(|exchange| exchange.session.is_some())
+        self.exchanges
+            .of(flow)
+            .any(|exchange| exchange.session.is_some())
     }
 
     /// Ends sessions that were silent for too long.
@@ -110,8 +113,11 @@ impl Http {
             .iter()
             .filter(|session| session.transport != Transport::Stdio && !session.ended)
             .filter(|session| {
-                let idle_ns =
-                    if session.era == Era::Modern { MODERN_IDLE_NS } else { LEGACY_IDLE_NS };
+                let idle_ns = if session.era == Era::Modern {
+                    MODERN_IDLE_NS
+                } else {
+                    LEGACY_IDLE_NS
+                };
                 session.last_seen.saturating_add(idle_ns) < now
             })
             .map(|session| session.number)
@@ -135,15 +141,23 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) -> bool {
-        let Some(exchange) = self.exchanges.get_mut(key) else { return false };
-        let Some(place) = Place::of(flows, key.0, exchange.client, &exchange.head) else { return false };
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return false;
+        };
+        let Some(place) = Place::of(flows, key.0, exchange.client, &exchange.head) else {
+            return false;
+        };
         let messages = exchange.take_request_messages();
         let mut marks = http_marks(&exchange.head, None);
-        messages.iter().for_each(|message| marks.merge(message.marks));
+        messages
+            .iter()
+            .for_each(|message| marks.merge(message.marks));
         exchange.marks = marks;
         let awaits_stream = exchange.head.method == "GET" && accepts_events(&exchange.head);
         let number = self.session_of(time, &place, &messages, marks, sessions);
-        let Some(exchange) = self.exchanges.get_mut(key) else { return false };
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return false;
+        };
         exchange.session = number;
         let Some(number) = number else {
             exchange.foreign = !awaits_stream;
@@ -180,12 +194,15 @@ impl Http {
             .iter()
             .any(|message| matches!(&message.kind, Kind::Request(r) if r.method == "initialize"));
         let modern = place.modern || messages.iter().any(is_modern);
-        let known = self.index.find(place, initializes, modern, |number| sessions.get(number));
+        let known = self
+            .index
+            .find(place, initializes, modern, |number| sessions.get(number));
         if let Some(number) = known {
             return Some(number);
         }
         let posted = place.method == "POST";
-        let begins = posted && !messages.is_empty() && (marks.is_decisive() || marks.strong_count() > 1);
+        let begins =
+            posted && !messages.is_empty() && (marks.is_decisive() || marks.strong_count() > 1);
         // Attached in mid-stream: the session id alone tells, on a POST, the event stream, or a DELETE.
         let goes_on = place.session_id.is_some() && marks.is_decisive();
         if !begins && !goes_on {
@@ -214,12 +231,16 @@ impl Http {
             // whose it is.
             self.exchanges.insert(key, Exchange::orphan(time, client));
         }
-        let Some(exchange) = self.exchanges.get_mut(key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return;
+        };
         exchange.status = head.status;
         exchange.answer = Answer::of(&head, exchange.foreign);
         let marks = http_marks(&exchange.head, Some(&head));
         exchange.marks.merge(marks);
-        let Some(number) = exchange.session else { return };
+        let Some(number) = exchange.session else {
+            return;
+        };
         if let Some(id) = SessionIdDigest::of(&head.headers)
             && let Some(place) = Place::of(flows, key.0, exchange.client, &exchange.head)
         {
@@ -256,7 +277,9 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return;
+        };
         for event in exchange.answer.push(bytes) {
             self.stream_event(time, key, &event, flows, sessions);
         }
@@ -287,8 +310,12 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(exchange) = self.exchanges.get_mut(key) else { return };
-        let Some(mut place) = Place::of(flows, key.0, exchange.client, &exchange.head) else { return };
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return;
+        };
+        let Some(mut place) = Place::of(flows, key.0, exchange.client, &exchange.head) else {
+            return;
+        };
         if exchange.session.is_some() || event.data.len() > place::TARGET_BYTES_MAX {
             return;
         }
@@ -309,7 +336,9 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(mut exchange) = self.exchanges.remove(key) else { return };
+        let Some(mut exchange) = self.exchanges.remove(key) else {
+            return;
+        };
         let messages = exchange.answer.finish();
         let (session, status) = (exchange.session, exchange.status);
         self.exchanges.insert(key, exchange);
@@ -321,7 +350,9 @@ impl Http {
         {
             session.exchange_failed(time, key, &format!("HTTP status {status}"));
         }
-        let nothing = sessions.get(number).is_some_and(|session| !session.identified && !session.decisive);
+        let nothing = sessions
+            .get(number)
+            .is_some_and(|session| !session.identified && !session.decisive);
         if nothing || (status >= 400 && sessions.get(number).is_some_and(|s| !s.identified)) {
             self.forget(number);
             sessions.forget(number);
@@ -352,7 +383,11 @@ impl Http {
                     matches!(&message.kind, Kind::Response(r) if r.id.as_ref().is_some_and(|id| session.awaits(id)))
                 })
         };
-        let number = sessions.iter().filter(|session| !session.ended).find(waits)?.number;
+        let number = sessions
+            .iter()
+            .filter(|session| !session.ended)
+            .find(waits)?
+            .number;
         exchange.session = Some(number);
         if let Some(session) = sessions.change(number)
             && !session.initialized
@@ -371,7 +406,9 @@ impl Http {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(number) = self.session_of_stream(key, messages, flows, sessions) else { return };
+        let Some(number) = self.session_of_stream(key, messages, flows, sessions) else {
+            return;
+        };
         for message in messages {
             sessions.count_message();
             let Kind::Response(response) = &message.kind else {
@@ -380,7 +417,11 @@ impl Http {
             };
             let mut marks = marks;
             marks.merge(message.marks);
-            let answer = table::Answer { response, bytes: message.bytes, marks };
+            let answer = table::Answer {
+                response,
+                bytes: message.bytes,
+                marks,
+            };
             sessions.response(time, number, Some(key), answer);
         }
         claim_if_identified(number, key.0, sessions);
@@ -397,7 +438,9 @@ fn client_message(
     sessions.count_message();
     match &message.kind {
         Kind::Request(request) => sessions.request(time, number, exchange, request, message.bytes),
-        Kind::Notification(Notification { cancels: Some(id), .. }) => {
+        Kind::Notification(Notification {
+            cancels: Some(id), ..
+        }) => {
             if let Some(session) = sessions.change(number) {
                 session.cancel(time, id);
             }
@@ -407,7 +450,10 @@ fn client_message(
 }
 
 fn claim_if_identified(number: SessionNumber, flow: FlowId, sessions: &mut SessionTable) {
-    if sessions.get(number).is_some_and(|session| session.identified) {
+    if sessions
+        .get(number)
+        .is_some_and(|session| session.identified)
+    {
         sessions.claim_flow(flow);
     }
 }

@@ -156,7 +156,12 @@ pub struct Session {
 impl Session {
     /// A conversation that begins now.
     #[must_use]
-    pub fn new(number: SessionNumber, time: UnixNs, transport: Transport, channel: Channel) -> Self {
+    pub fn new(
+        number: SessionNumber,
+        time: UnixNs,
+        transport: Transport,
+        channel: Channel,
+    ) -> Self {
         Self {
             number,
             transport,
@@ -239,9 +244,16 @@ impl Session {
             self.give_up_oldest(time);
         }
         self.pending_count += 1;
-        self.pending.entry(request.id.clone()).or_default().push(pending);
-        self.early.retain(|early| early.time.saturating_add(EARLY_NS) > time);
-        let early = self.early.iter().position(|early| early.response.id.as_ref() == Some(&request.id))?;
+        self.pending
+            .entry(request.id.clone())
+            .or_default()
+            .push(pending);
+        self.early
+            .retain(|early| early.time.saturating_add(EARLY_NS) > time);
+        let early = self
+            .early
+            .iter()
+            .position(|early| early.response.id.as_ref() == Some(&request.id))?;
         Some(self.early.remove(early))
     }
 
@@ -302,7 +314,11 @@ impl Session {
         let ids: Vec<Id> = self
             .pending
             .iter()
-            .filter(|(_, waiting)| waiting.iter().any(|pending| pending.exchange == Some(exchange)))
+            .filter(|(_, waiting)| {
+                waiting
+                    .iter()
+                    .any(|pending| pending.exchange == Some(exchange))
+            })
             .map(|(id, _)| id.clone())
             .collect();
         for id in ids {
@@ -319,7 +335,11 @@ impl Session {
             return;
         }
         self.ended = true;
-        let mut left: Vec<Pending> = self.pending.drain().flat_map(|(_, waiting)| waiting).collect();
+        let mut left: Vec<Pending> = self
+            .pending
+            .drain()
+            .flat_map(|(_, waiting)| waiting)
+            .collect();
         left.sort_by_key(|pending| pending.number);
         self.pending_count = 0;
         for pending in left {
@@ -331,7 +351,11 @@ impl Session {
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
         self.initialized
-            && self.pending.values().flatten().any(|pending| pending.method == "initialize")
+            && self
+                .pending
+                .values()
+                .flatten()
+                .any(|pending| pending.method == "initialize")
     }
 
     /// Adds a piece of evidence once.
@@ -343,7 +367,8 @@ impl Session {
 
     /// Counts an answered method that fits MCP but is not MCP's alone. True when two different ones were.
     pub fn strong(&mut self, method: &str) -> bool {
-        if self.strong_methods.len() < 2 && !self.strong_methods.iter().any(|known| known == method) {
+        if self.strong_methods.len() < 2 && !self.strong_methods.iter().any(|known| known == method)
+        {
             self.strong_methods.push(method.to_owned());
         }
         self.strong_methods.len() >= 2
@@ -386,7 +411,9 @@ impl Session {
 
     fn take_pending(&mut self, id: &Id, exchange: Option<ExchangeKey>) -> Option<Pending> {
         let waiting = self.pending.get_mut(id)?;
-        let own = waiting.iter().position(|pending| exchange.is_some() && pending.exchange == exchange);
+        let own = waiting
+            .iter()
+            .position(|pending| exchange.is_some() && pending.exchange == exchange);
         let pending = waiting.remove(own.unwrap_or(0));
         if waiting.is_empty() {
             self.pending.remove(id);

@@ -65,7 +65,9 @@ impl Stdio {
             (Some((number, Role::FromClient)), _) => {
                 self.take_from_client(time, lane, number, &message, flows, sessions);
             }
-            (Some((number, Role::FromServer)), _) => take_from_server(time, number, &message, sessions),
+            (Some((number, Role::FromServer)), _) => {
+                take_from_server(time, number, &message, sessions)
+            }
             (None, Kind::Response(_)) => self.answer(time, lane, message, flows, sessions),
             (None, Kind::Request(request)) if may_begin(request, &message) => {
                 self.begin(time, lane, &message, flows, sessions);
@@ -77,7 +79,9 @@ impl Stdio {
     /// Tries again to find the requests of early answers, and forgets those that nobody asked for.
     pub fn tick(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
         self.unpaired.retain(|unpaired| {
-            sessions.get(unpaired.session).is_some_and(|session| !session.ended)
+            sessions
+                .get(unpaired.session)
+                .is_some_and(|session| !session.ended)
         });
         for early in std::mem::take(&mut self.early) {
             if early.time.saturating_add(EARLY_NS) > now {
@@ -95,7 +99,9 @@ impl Stdio {
     /// Whether this lane has requests of a session that got no answer yet.
     #[must_use]
     pub fn is_unpaired(&self, lane: Lane) -> bool {
-        self.unpaired.iter().any(|unpaired| unpaired.requests == lane)
+        self.unpaired
+            .iter()
+            .any(|unpaired| unpaired.requests == lane)
     }
 
     /// Nothing waits for time to pass.
@@ -142,7 +148,9 @@ impl Stdio {
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {
         use crate::flow::Side;
-        [Side::A, Side::B].into_iter().any(|from| self.lanes.contains_key(&Lane { flow, from }))
+        [Side::A, Side::B]
+            .into_iter()
+            .any(|from| self.lanes.contains_key(&Lane { flow, from }))
     }
 
     fn over(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
@@ -172,7 +180,9 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Some(flow) = flows.get(lane.flow) else { return };
+        let Some(flow) = flows.get(lane.flow) else {
+            return;
+        };
         let session = sessions.open(time, Transport::Stdio, flow.channel);
         let number = session.number;
         session.client = flow.lane(lane.from).writers.last();
@@ -181,7 +191,10 @@ impl Stdio {
             self.forget(oldest.session);
             sessions.forget(oldest.session);
         }
-        self.unpaired.push(Unpaired { session: number, requests: lane });
+        self.unpaired.push(Unpaired {
+            session: number,
+            requests: lane,
+        });
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
         self.tick(time, flows, sessions);
@@ -203,15 +216,21 @@ impl Stdio {
             return self.begin_anew(time, lane, number, message, flows, sessions);
         }
         sessions.count_message();
-        let writer = flows.get(lane.flow).and_then(|flow| flow.lane(lane.from).writers.last());
-        let Some(session) = sessions.change(number) else { return };
+        let writer = flows
+            .get(lane.flow)
+            .and_then(|flow| flow.lane(lane.from).writers.last());
+        let Some(session) = sessions.change(number) else {
+            return;
+        };
         session.client = writer.or(session.client);
         witness(session, message.marks);
         session.decisive |= message.marks.is_decisive();
         session.last_seen = session.last_seen.max(time);
         match &message.kind {
             Kind::Request(request) => sessions.request(time, number, None, request, message.bytes),
-            Kind::Notification(Notification { cancels: Some(id), .. }) => session.cancel(time, id),
+            Kind::Notification(Notification {
+                cancels: Some(id), ..
+            }) => session.cancel(time, id),
             // The rest, and answers to what the server asked, change nothing that is kept.
             Kind::Notification(_) | Kind::Response(_) => {}
         }
@@ -248,24 +267,41 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        let Kind::Response(Response { id: Some(id), .. }) = &message.kind else { return };
+        let Kind::Response(Response { id: Some(id), .. }) = &message.kind else {
+            return;
+        };
         let found = self
             .unpaired
             .iter()
-            .filter(|unpaired| sessions.get(unpaired.session).is_some_and(|session| session.awaits(id)))
+            .filter(|unpaired| {
+                sessions
+                    .get(unpaired.session)
+                    .is_some_and(|session| session.awaits(id))
+            })
             .filter_map(|unpaired| {
                 let quality = reversed(flows, unpaired.requests, lane)?;
                 Some((quality != Quality::Exact, *unpaired, quality))
             })
             .min_by_key(|(unsure, ..)| *unsure);
         if let Some((_, unpaired, quality)) = found {
-            self.pair(unpaired.session, unpaired.requests, lane, quality, flows, sessions);
+            self.pair(
+                unpaired.session,
+                unpaired.requests,
+                lane,
+                quality,
+                flows,
+                sessions,
+            );
             take_from_server(time, unpaired.session, &message, sessions);
         } else {
             if self.early.len() >= EARLY_MAX {
                 self.early.pop_front();
             }
-            self.early.push_back(Early { time, lane, message });
+            self.early.push_back(Early {
+                time,
+                lane,
+                message,
+            });
         }
     }
 
@@ -294,7 +330,11 @@ impl Stdio {
             session.server = server.or(session.server);
             session.client = client.or(session.client);
             let fact = "answered on the flow that goes the other way".to_owned();
-            session.witness(Evidence { source: Source::Kernel, fact, quality });
+            session.witness(Evidence {
+                source: Source::Kernel,
+                fact,
+                quality,
+            });
         }
     }
 }
@@ -315,7 +355,9 @@ fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<Quality>
     if requests == answers {
         return None;
     }
-    if requests.back() == answers && flows.get(requests.flow)?.channel != crate::event::Channel::Pipe {
+    if requests.back() == answers
+        && flows.get(requests.flow)?.channel != crate::event::Channel::Pipe
+    {
         return Some(Quality::Exact);
     }
     let there = flows.get(requests.flow)?.lane(requests.from);
@@ -338,10 +380,19 @@ fn agree(one: &crate::flow::users::Users, other: &crate::flow::users::Users) -> 
     one.meets(other).then_some(true)
 }
 
-fn take_from_server(time: UnixNs, number: SessionNumber, message: &Message, sessions: &mut SessionTable) {
+fn take_from_server(
+    time: UnixNs,
+    number: SessionNumber,
+    message: &Message,
+    sessions: &mut SessionTable,
+) {
     sessions.count_message();
     if let Kind::Response(response) = &message.kind {
-        let answer = Answer { response, bytes: message.bytes, marks: message.marks };
+        let answer = Answer {
+            response,
+            bytes: message.bytes,
+            marks: message.marks,
+        };
         sessions.response(time, number, None, answer);
     } else if let Some(session) = sessions.change(number) {
         session.last_seen = session.last_seen.max(time);

@@ -60,7 +60,9 @@ impl SessionTable {
         }
         let number = SessionNumber(self.next);
         self.next += 1;
-        self.sessions.entry(number).or_insert_with(|| Session::new(number, time, transport, channel))
+        self.sessions
+            .entry(number)
+            .or_insert_with(|| Session::new(number, time, transport, channel))
     }
 
     /// The session, until it is forgotten.
@@ -110,10 +112,26 @@ impl SessionTable {
         request: &Request,
         bytes: usize,
     ) {
-        let Some(session) = self.change(number) else { return };
+        let Some(session) = self.change(number) else {
+            return;
+        };
         if let Some(early) = session.request(time, exchange, request, bytes) {
-            let EarlyAnswer { response, bytes, marks, .. } = early;
-            self.response(time, number, exchange, Answer { response: &response, bytes, marks });
+            let EarlyAnswer {
+                response,
+                bytes,
+                marks,
+                ..
+            } = early;
+            self.response(
+                time,
+                number,
+                exchange,
+                Answer {
+                    response: &response,
+                    bytes,
+                    marks,
+                },
+            );
         }
     }
 
@@ -125,10 +143,21 @@ impl SessionTable {
         exchange: Option<ExchangeKey>,
         answer: Answer<'_>,
     ) {
-        let Answer { response, bytes, marks } = answer;
-        let Some(session) = self.change(number) else { return };
+        let Answer {
+            response,
+            bytes,
+            marks,
+        } = answer;
+        let Some(session) = self.change(number) else {
+            return;
+        };
         let Some(method) = session.response(time, exchange, response, bytes) else {
-            session.keep_early(EarlyAnswer { time, response: response.clone(), bytes, marks });
+            session.keep_early(EarlyAnswer {
+                time,
+                response: response.clone(),
+                bytes,
+                marks,
+            });
             return;
         };
         self.answered(number, &method, marks);
@@ -141,7 +170,9 @@ impl SessionTable {
 
     /// Takes what an answered request proves.
     pub fn answered(&mut self, number: SessionNumber, method: &str, marks: Marks) {
-        let Some(session) = self.change(number) else { return };
+        let Some(session) = self.change(number) else {
+            return;
+        };
         witness(session, marks);
         let decisive = session.decisive || marks.is_decisive();
         session.decisive = decisive;
@@ -177,7 +208,10 @@ impl SessionTable {
 
     /// A session's calls that finished since the last call.
     pub fn take_finished(&mut self, number: SessionNumber) -> Vec<Call> {
-        self.sessions.get_mut(&number).map(Session::take_finished).unwrap_or_default()
+        self.sessions
+            .get_mut(&number)
+            .map(Session::take_finished)
+            .unwrap_or_default()
     }
 
     /// Tool lists since the last call.
@@ -218,7 +252,11 @@ pub(super) fn witness(session: &mut Session, marks: Marks) {
     for mark in marks.iter() {
         if let Some((fact, quality)) = words(mark) {
             let fact = fact.to_owned();
-            session.witness(Evidence { source: Source::Wire, fact, quality });
+            session.witness(Evidence {
+                source: Source::Wire,
+                fact,
+                quality,
+            });
         }
     }
 }

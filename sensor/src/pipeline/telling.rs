@@ -67,7 +67,8 @@ impl Pipeline {
 
     /// States every session that went on since it was last stated.
     pub(super) fn tell_all(&mut self, now: UnixNs, output: &mut Output) {
-        let numbers: BTreeSet<SessionNumber> = self.told.due.iter().map(|(_, number)| *number).collect();
+        let numbers: BTreeSet<SessionNumber> =
+            self.told.due.iter().map(|(_, number)| *number).collect();
         self.told.due.clear();
         for number in numbers {
             self.tell_session(now, number, output);
@@ -75,7 +76,9 @@ impl Pipeline {
     }
 
     fn tell_change(&mut self, now: UnixNs, number: SessionNumber, output: &mut Output) {
-        let Some(session) = self.sessions.get(number) else { return };
+        let Some(session) = self.sessions.get(number) else {
+            return;
+        };
         if !session.identified {
             if session.ended {
                 self.forget(number);
@@ -84,7 +87,9 @@ impl Pipeline {
         }
         match self.told.sessions.get(&number) {
             Some(told) if told.outline == session.outline() => {
-                self.told.due.insert((told.time.saturating_add(GOES_ON_NS), number));
+                self.told
+                    .due
+                    .insert((told.time.saturating_add(GOES_ON_NS), number));
                 let id = told.id.clone();
                 self.tell_calls(number, &id, output);
             }
@@ -112,12 +117,16 @@ impl Pipeline {
     }
 
     fn tell_session(&mut self, now: UnixNs, number: SessionNumber, output: &mut Output) {
-        let Some(session) = self.sessions.get(number) else { return };
+        let Some(session) = self.sessions.get(number) else {
+            return;
+        };
         let (outline, ended) = (session.outline(), session.ended);
         let known = self.told.sessions.get(&number);
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
-        let Some(stated) = self.sources().session_of(number, id.clone(), rev) else { return };
+        let Some(stated) = self.sources().session_of(number, id.clone(), rev) else {
+            return;
+        };
         let facts = policy_facts(&stated, &self.host_name);
         if self.fronts.learn(&facts, &stated.judgement) {
             self.told.judge_again();
@@ -132,7 +141,15 @@ impl Pipeline {
             self.told.sessions.remove(&number);
             self.forget(number);
         } else {
-            self.told.sessions.insert(number, ToldSession { id, outline, last: stated, time: now });
+            self.told.sessions.insert(
+                number,
+                ToldSession {
+                    id,
+                    outline,
+                    last: stated,
+                    time: now,
+                },
+            );
         }
     }
 
@@ -149,14 +166,19 @@ impl Pipeline {
                 number: call.number,
                 error_text: call.error_text,
             });
-            output.observations.push(Observation { time: call.time, body });
+            output.observations.push(Observation {
+                time: call.time,
+                body,
+            });
         }
     }
 
     fn tell_tools(&mut self, now: UnixNs, output: &mut Output) {
         for (number, tools) in self.sessions.take_tool_lists() {
             let told = self.told.sessions.get(&number);
-            let Some(server) = told.and_then(|told| told.last.server.key.clone()) else { continue };
+            let Some(server) = told.and_then(|told| told.last.server.key.clone()) else {
+                continue;
+            };
             for tool in tools {
                 let digest = tool.digest.to_string();
                 let key = (server.clone(), tool.name.clone());
@@ -168,7 +190,13 @@ impl Pipeline {
                 }
                 let previous = self.told.tools.insert(key, digest.clone());
                 let server = server.clone();
-                let body = Body::Tools(Tools { server, tool: tool.name, digest, first: now, previous });
+                let body = Body::Tools(Tools {
+                    server,
+                    tool: tool.name,
+                    digest,
+                    first: now,
+                    previous,
+                });
                 output.observations.push(Observation { time: now, body });
             }
         }
@@ -190,7 +218,10 @@ impl Pipeline {
             host: &mut *self.host,
             host_name: &self.host_name,
         };
-        Split { sources, sessions: &self.sessions }
+        Split {
+            sources,
+            sessions: &self.sessions,
+        }
     }
 }
 
@@ -201,7 +232,12 @@ struct Split<'a> {
 }
 
 impl Split<'_> {
-    fn session_of(&mut self, number: SessionNumber, id: SessionId, rev: u32) -> Option<observation::Session> {
+    fn session_of(
+        &mut self,
+        number: SessionNumber,
+        id: SessionId,
+        rev: u32,
+    ) -> Option<observation::Session> {
         let session = self.sessions.get(number)?;
         Some(self.sources.session(session, id, rev))
     }

@@ -63,7 +63,10 @@ impl Listeners {
     /// Where a process listens, in a stable order.
     #[must_use]
     pub fn of(&self, process: ProcessKey) -> Vec<SocketAddr> {
-        let own = self.sockets.iter().filter(|(_, owners)| owners.contains(&process));
+        let own = self
+            .sockets
+            .iter()
+            .filter(|(_, owners)| owners.contains(&process));
         let mut addresses: Vec<SocketAddr> = own.map(|((_, address), _)| *address).collect();
         addresses.sort_unstable();
         addresses.dedup();

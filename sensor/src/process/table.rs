@@ -51,7 +51,10 @@ impl ProcessTable {
 
     /// A process was made; it runs its parent's image until it execs.
     pub fn fork(&mut self, parent: ProcessKey, child: ProcessKey) {
-        let image = self.entries.get(&parent).and_then(|entry| entry.exec.clone());
+        let image = self
+            .entries
+            .get(&parent)
+            .and_then(|entry| entry.exec.clone());
         let entry = self.entry(child);
         entry.parent = Some(parent);
         if entry.exec.is_none() {
@@ -136,7 +139,10 @@ mod tests {
     use super::*;
 
     fn key(pid: u32) -> ProcessKey {
-        ProcessKey { pid, start_ns: u64::from(pid) }
+        ProcessKey {
+            pid,
+            start_ns: u64::from(pid),
+        }
     }
 
     fn exec(pid: u32, exe: &str) -> Exec {
@@ -163,7 +169,10 @@ mod tests {
         table.fork(key(1), key(2));
         assert_eq!(table.image(key(2)).unwrap().exe.as_deref(), Some("/bin/sh"));
         table.exec(exec(2, "/bin/cat"));
-        assert_eq!(table.image(key(2)).unwrap().exe.as_deref(), Some("/bin/cat"));
+        assert_eq!(
+            table.image(key(2)).unwrap().exe.as_deref(),
+            Some("/bin/cat")
+        );
         assert_eq!(table.lineage(key(2)).collect::<Vec<_>>(), [key(2), key(1)]);
     }
 

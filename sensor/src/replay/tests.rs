@@ -13,7 +13,10 @@ fn captures() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the recordings are there")
         .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
         .collect();
     files.sort();
     files
@@ -21,7 +24,11 @@ fn captures() -> Vec<PathBuf> {
 
 fn replayed(path: &Path) -> Vec<Observation> {
     let text = fs::read_to_string(path).expect("readable");
-    let name = path.file_stem().expect("has a name").to_string_lossy().into_owned();
+    let name = path
+        .file_stem()
+        .expect("has a name")
+        .to_string_lossy()
+        .into_owned();
     replay(&text, &name, &HostName::new("recording"), Policy::empty()).expect("a recording")
 }
 
@@ -29,7 +36,9 @@ fn replayed(path: &Path) -> Vec<Observation> {
 fn summary(observations: &[Observation]) -> String {
     let mut text = String::new();
     for observation in observations {
-        let Body::Session(session) = &observation.body else { continue };
+        let Body::Session(session) = &observation.body else {
+            continue;
+        };
         let (client, server) = (&session.client, &session.server);
         let _ = writeln!(
             text,
@@ -44,9 +53,15 @@ fn summary(observations: &[Observation]) -> String {
             server.endpoint.as_deref().unwrap_or("-"),
             session.calls,
         );
-        let _ = writeln!(text, "  revision {}", session.revision.as_deref().unwrap_or("-"));
+        let _ = writeln!(
+            text,
+            "  revision {}",
+            session.revision.as_deref().unwrap_or("-")
+        );
         for call in observations {
-            let Body::Call(call) = &call.body else { continue };
+            let Body::Call(call) = &call.body else {
+                continue;
+            };
             if call.session != session.id {
                 continue;
             }
@@ -57,9 +72,10 @@ fn summary(observations: &[Observation]) -> String {
                 call.method,
                 call.name.as_deref().unwrap_or("-"),
                 call.request_bytes,
-                call.response_bytes.map_or_else(|| call.status.as_str().to_owned(), |bytes| {
-                    format!("{} {bytes}", call.status.as_str())
-                }),
+                call.response_bytes.map_or_else(
+                    || call.status.as_str().to_owned(),
+                    |bytes| { format!("{} {bytes}", call.status.as_str()) }
+                ),
             );
         }
     }
@@ -71,7 +87,11 @@ fn every_recording_tells_its_sessions_and_calls() {
     let files = captures();
     assert!(files.len() >= 22, "the recordings are there");
     for path in files {
-        let name = path.file_stem().expect("has a name").to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .expect("has a name")
+            .to_string_lossy()
+            .into_owned();
         insta::with_settings!({ snapshot_suffix => name, prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!("capture", summary(&replayed(&path)));
         });
@@ -81,7 +101,8 @@ fn every_recording_tells_its_sessions_and_calls() {
 #[test]
 fn what_is_not_mcp_tells_nothing() {
     let negative = captures().into_iter().filter(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("NEG_"))
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("NEG_"))
     });
     for path in negative {
         assert_eq!(replayed(&path), [], "{}", path.display());
@@ -94,7 +115,12 @@ fn recorded(path: &Path) -> Vec<Event> {
 
 /// Sessions and calls, in an order of their own: the order of statements may differ.
 fn sorted_summary(events: Vec<Event>) -> Vec<String> {
-    let text = summary(&run(events, "test", &HostName::new("recording"), Policy::empty()));
+    let text = summary(&run(
+        events,
+        "test",
+        &HostName::new("recording"),
+        Policy::empty(),
+    ));
     let mut sessions: Vec<String> = Vec::new();
     for line in text.lines() {
         match sessions.last_mut().filter(|_| line.starts_with("  ")) {
@@ -135,17 +161,33 @@ fn recut(events: Vec<Event>, cuts: &[usize]) -> Vec<Event> {
     let mut cuts = cuts.iter().cycle();
     let mut pieces = Vec::new();
     for event in events {
-        let Body_::Transfer(transfer) = &event.body else { continue };
+        let Body_::Transfer(transfer) = &event.body else {
+            continue;
+        };
         let mut rest = transfer.payload.as_slice();
         while rest.len() > 1 {
             let cut = (1 + cuts.next().copied().unwrap_or(7)).min(rest.len());
             let (piece, left) = rest.split_at(cut);
             rest = left;
-            let transfer = Transfer { length: cut as u64, payload: piece.to_vec(), ..transfer.clone() };
-            pieces.push(Event { time: event.time, body: Body_::Transfer(transfer) });
+            let transfer = Transfer {
+                length: cut as u64,
+                payload: piece.to_vec(),
+                ..transfer.clone()
+            };
+            pieces.push(Event {
+                time: event.time,
+                body: Body_::Transfer(transfer),
+            });
         }
-        let transfer = Transfer { length: rest.len() as u64, payload: rest.to_vec(), ..transfer.clone() };
-        pieces.push(Event { time: event.time, body: Body_::Transfer(transfer) });
+        let transfer = Transfer {
+            length: rest.len() as u64,
+            payload: rest.to_vec(),
+            ..transfer.clone()
+        };
+        pieces.push(Event {
+            time: event.time,
+            body: Body_::Transfer(transfer),
+        });
     }
     pieces
 }

@@ -44,7 +44,14 @@ impl HttpFlow {
         !self.held.is_empty()
     }
 
-    pub(super) fn push(&mut self, time: UnixNs, lane: Lane, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
+    pub(super) fn push(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        lost: u64,
+        bytes: &[u8],
+        out: &mut Vec<Frame>,
+    ) {
         if lane.from == self.client {
             self.feed(lane.flow, http1::Side::Client, lost, bytes, out);
             if self.outstanding > 0 {
@@ -84,7 +91,14 @@ impl HttpFlow {
         }
     }
 
-    fn feed(&mut self, flow: FlowId, side: http1::Side, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
+    fn feed(
+        &mut self,
+        flow: FlowId,
+        side: http1::Side,
+        lost: u64,
+        bytes: &[u8],
+        out: &mut Vec<Frame>,
+    ) {
         let mut events = Vec::new();
         if lost > 0 {
             self.connection.gap(side, lost, &mut events);
@@ -102,14 +116,25 @@ impl HttpFlow {
                     self.answering = false;
                     self.outstanding = self.outstanding.saturating_sub(1);
                 }
-                HttpEvent::Broken { side: http1::Side::Server, .. } => self.answering = false,
+                HttpEvent::Broken {
+                    side: http1::Side::Server,
+                    ..
+                } => self.answering = false,
                 _ => {}
             }
-            out.push(Frame::Http { flow, client: self.client, event });
+            out.push(Frame::Http {
+                flow,
+                client: self.client,
+                event,
+            });
         }
     }
 
     fn role(&self, from: Side) -> http1::Side {
-        if from == self.client { http1::Side::Client } else { http1::Side::Server }
+        if from == self.client {
+            http1::Side::Client
+        } else {
+            http1::Side::Server
+        }
     }
 }

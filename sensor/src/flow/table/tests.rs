@@ -25,16 +25,37 @@ fn transfer(end: End, direction: Direction, pid: u32) -> Transfer {
 }
 
 fn pipe(inode: u64) -> End {
-    End { key: key(inode), channel: Channel::Pipe, peer: None, tuple: None, netns: 0 }
+    End {
+        key: key(inode),
+        channel: Channel::Pipe,
+        peer: None,
+        tuple: None,
+        netns: 0,
+    }
 }
 
 fn unix(inode: u64, peer: Option<u64>) -> End {
-    End { key: key(inode), channel: Channel::Unix, peer: peer.map(key), tuple: None, netns: 0 }
+    End {
+        key: key(inode),
+        channel: Channel::Unix,
+        peer: peer.map(key),
+        tuple: None,
+        netns: 0,
+    }
 }
 
 fn tcp(inode: u64, local: &str, remote: &str) -> End {
-    let tuple = Tuple { local: local.parse().unwrap(), remote: remote.parse().unwrap() };
-    End { key: key(inode), channel: Channel::Tcp, peer: None, tuple: Some(tuple), netns: 7 }
+    let tuple = Tuple {
+        local: local.parse().unwrap(),
+        remote: remote.parse().unwrap(),
+    };
+    End {
+        key: key(inode),
+        channel: Channel::Tcp,
+        peer: None,
+        tuple: Some(tuple),
+        netns: 7,
+    }
 }
 
 #[test]
@@ -65,10 +86,14 @@ fn two_unix_sockets_are_one_flow_even_when_the_peer_is_named_late() {
 #[test]
 fn mirrored_addresses_are_one_flow() {
     let mut table = FlowTable::new(16);
-    let (client, _) =
-        table.arrive(1, &transfer(tcp(5, "127.0.0.1:9", "127.0.0.1:80"), Direction::Write, 10));
-    let (server, _) =
-        table.arrive(2, &transfer(tcp(6, "127.0.0.1:80", "127.0.0.1:9"), Direction::Read, 11));
+    let (client, _) = table.arrive(
+        1,
+        &transfer(tcp(5, "127.0.0.1:9", "127.0.0.1:80"), Direction::Write, 10),
+    );
+    let (server, _) = table.arrive(
+        2,
+        &transfer(tcp(6, "127.0.0.1:80", "127.0.0.1:9"), Direction::Read, 11),
+    );
     assert_eq!(client.lane, server.lane);
 }
 
@@ -88,7 +113,11 @@ fn a_reused_port_is_a_new_flow() {
 fn loopback_of_two_network_namespaces_is_not_mixed() {
     let mut table = FlowTable::new(16);
     let here = tcp(5, "127.0.0.1:9", "127.0.0.1:80");
-    let there = End { netns: 8, key: key(6), ..here };
+    let there = End {
+        netns: 8,
+        key: key(6),
+        ..here
+    };
     let (a, _) = table.arrive(1, &transfer(here, Direction::Write, 10));
     let (b, _) = table.arrive(2, &transfer(there, Direction::Write, 12));
     assert_ne!(a.lane.flow, b.lane.flow);

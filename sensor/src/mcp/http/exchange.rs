@@ -29,7 +29,13 @@ impl Exchanges {
         {
             self.count -= oldest.len();
         }
-        if self.flows.entry(flow).or_default().insert(number, exchange).is_none() {
+        if self
+            .flows
+            .entry(flow)
+            .or_default()
+            .insert(number, exchange)
+            .is_none()
+        {
             self.count += 1;
         }
     }
@@ -114,7 +120,10 @@ impl Exchange {
             version: Version::Http11,
             headers: Headers::default(),
         };
-        Self { orphan: true, ..Self::new(since, client, head) }
+        Self {
+            orphan: true,
+            ..Self::new(since, client, head)
+        }
     }
 
     pub(super) fn request_body(&mut self, bytes: &[u8]) {
@@ -131,7 +140,9 @@ impl Exchange {
 
     /// The messages of a complete request; none when it holds something else.
     pub(super) fn take_request_messages(&mut self) -> Vec<Message> {
-        self.request.take().map_or_else(Vec::new, |mut body| messages(&body.finish().text))
+        self.request
+            .take()
+            .map_or_else(Vec::new, |mut body| messages(&body.finish().text))
     }
 }
 

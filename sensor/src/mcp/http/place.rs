@@ -23,7 +23,9 @@ pub(super) struct SessionIdDigest([u8; 32]);
 
 impl SessionIdDigest {
     pub(super) fn of(headers: &Headers) -> Option<Self> {
-        headers.get("mcp-session-id").map(|id| Self(Sha256::digest(id).into()))
+        headers
+            .get("mcp-session-id")
+            .map(|id| Self(Sha256::digest(id).into()))
     }
 }
 
@@ -62,7 +64,12 @@ pub(super) struct Place {
 
 impl Place {
     /// What is known of a request on this flow; none when the flow is gone.
-    pub(super) fn of(flows: &FlowTable, id: FlowId, side: Side, head: &RequestHead) -> Option<Self> {
+    pub(super) fn of(
+        flows: &FlowTable,
+        id: FlowId,
+        side: Side,
+        head: &RequestHead,
+    ) -> Option<Self> {
         let flow = flows.get(id)?;
         let client = flow.process(side);
         let server = flow.process(side.other());
@@ -83,7 +90,10 @@ impl Place {
             from,
             to,
             target: head.target.chars().take(TARGET_BYTES_MAX).collect(),
-            authority: head.headers.text("host").map(|host| host.chars().take(300).collect()),
+            authority: head
+                .headers
+                .text("host")
+                .map(|host| host.chars().take(300).collect()),
             client,
             server,
             addresses,
@@ -98,9 +108,18 @@ impl Place {
             .then(|| path(&self.target).to_owned());
         session.http = HttpPlace {
             flow: Some(self.flow),
-            client: self.addresses.map(|(client, _)| client).or(session.http.client),
-            server: self.addresses.map(|(_, server)| server).or(session.http.server),
-            authority: self.authority.clone().or_else(|| session.http.authority.take()),
+            client: self
+                .addresses
+                .map(|(client, _)| client)
+                .or(session.http.client),
+            server: self
+                .addresses
+                .map(|(_, server)| server)
+                .or(session.http.server),
+            authority: self
+                .authority
+                .clone()
+                .or_else(|| session.http.authority.take()),
             path: path.or_else(|| session.http.path.take()),
         };
     }
@@ -145,7 +164,9 @@ impl Index {
             // A client can only have an id that nobody gave out yet when the report of the answer that
             // gave it is late.
             let late = || open(client_key(place, false)).filter(|session| session.is_handshaking());
-            return open(Key::Id(place.to, id)).or_else(late).map(|session| session.number);
+            return open(Key::Id(place.to, id))
+                .or_else(late)
+                .map(|session| session.number);
         }
         if place.method != "POST" {
             return None;
