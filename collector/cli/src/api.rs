@@ -15,7 +15,6 @@ const TIMEOUT_S: u64 = 120;
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
 
 /// The collector's HTTP API.
-#[derive(Debug)]
 pub(crate) struct Api {
     place: Place,
 }

@@ -13,7 +13,6 @@ const STATE: &str = ".gnomon/collector";
 const TOKEN_BYTES_MAX: usize = 4096;
 
 /// A collector's API.
-#[derive(Debug)]
 pub(crate) struct Place {
     /// `http://address:port`.
     pub(crate) api: String,
