@@ -87,23 +87,57 @@ pub(super) fn shallow_pass(text: &str) -> String {
     user_info(&schemes(&text))
 }
 
+/// A name with what stands around it.
+struct Named<'a> {
+    /// What was passed since the name before, this name and its separator included.
+    before: &'a str,
+    name: &'a str,
+    value: &'a str,
+    /// There is nothing else in the text.
+    alone: bool,
+}
+
+impl Named<'_> {
+    /// `auth.example:8443`, `//auth-gw:9000/mcp`; by itself also `token-service:9000`: a host and its port.
+    fn is_host_and_port(&self) -> bool {
+        let Some(front) = self
+            .before
+            .strip_suffix(':')
+            .and_then(|b| b.strip_suffix(self.name))
+        else {
+            return false;
+        };
+        let digits = self.value.bytes().take_while(u8::is_ascii_digit).count();
+        let ends = !self.value[digits..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        let host = self.name.contains('.')
+            || front.ends_with("//")
+            || (self.alone && self.name.contains('-'));
+        host && ends && (2..=5).contains(&digits)
+    }
+}
+
 /// Goes from name to name and replaces the values of the secret ones.
-fn values(text: &str, name: &Regex, decide: impl Fn(&str, &str) -> Option<String>) -> String {
+fn values(text: &str, name: &Regex, decide: impl Fn(&Named<'_>) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(found) = name.captures(rest) {
-        let (end, name) = (found.get(0).map_or(0, |m| m.end()), &found[1]);
+        let end = found.get(0).map_or(0, |m| m.end());
         let (before, after) = rest.split_at(end);
-        out.push_str(before);
         let value = VALUE.find(after).map_or("", |m| m.as_str());
-        if let Some(replacement) = decide(name, value) {
+        let name = found.get(1).map_or("", |m| m.as_str());
+        let alone = out.is_empty() && before.len() == name.len() + 1 && value.len() == after.len();
+        out.push_str(before);
+        let named = Named {
+            before,
+            name,
+            value,
+            alone,
+        };
+        if let Some(replacement) = decide(&named) {
             out.push_str(&replacement);
             rest = &after[value.len()..];
         } else {
             rest = after;
-        }
-        if end == 0 {
-            break;
         }
     }
     out.push_str(rest);
@@ -111,16 +145,19 @@ fn values(text: &str, name: &Regex, decide: impl Fn(&str, &str) -> Option<String
 }
 
 fn keys(text: &str) -> String {
-    values(text, &KEY, |name, value| {
-        let name_lower = name.to_ascii_lowercase();
-        let credentials = name_lower.ends_with("authorization") || name_lower.ends_with("cookie");
-        if credentials && !value.starts_with(['"', '\'', '\\']) {
+    let text = values(text, &KEY, |named| {
+        let lower = named.name.to_ascii_lowercase();
+        let credentials = lower.ends_with("authorization") || lower.ends_with("cookie");
+        if credentials && !named.value.starts_with(['"', '\'', '\\']) {
             // All that follows, up to the next quotation mark: `Bearer x`, `Digest a=b, c=d`.
             return None;
         }
-        (names::is_secret(name) && is_secret_value(value)).then(|| quoted(value))
-    })
-    .pipe(|text| authorization(&text))
+        let secret = names::is_secret(named.name)
+            && is_secret_value(named.value)
+            && !named.is_host_and_port();
+        secret.then(|| quoted(named.value))
+    });
+    authorization(&text)
 }
 
 /// `Authorization: …`, `Cookie: …` in running text: everything to the closing quotation mark or the end.
@@ -136,9 +173,10 @@ fn authorization(text: &str) -> String {
 }
 
 fn flags(text: &str) -> String {
-    values(text, &FLAG, |name, value| {
+    values(text, &FLAG, |Named { name, value, .. }| {
         let next_flag = value.starts_with("--");
-        (!next_flag && is_secret_flag(name, value) && is_secret_value(value)).then(|| quoted(value))
+        let secret = !next_flag && is_secret_flag(name, value) && is_secret_value(value);
+        secret.then(|| quoted(value))
     })
 }
 
@@ -223,8 +261,7 @@ fn user_info(text: &str) -> String {
     }
     USER_INFO
         .replace_all(text, |found: &Captures<'_>| {
-            if let Some(user) = found.get(5) {
-                let _ = user;
+            if found.get(5).is_some() {
                 return Cow::Owned(format!("{REDACTED}@{}", &found[7]));
             }
             let (user, password, host) = (&found[1], &found[3], &found[4]);
@@ -247,12 +284,3 @@ fn is_version(text: &str) -> bool {
             .next()
             .is_some_and(|h| h.parse::<std::net::Ipv4Addr>().is_err())
 }
-
-/// Chains functions in reading order.
-trait Pipe: Sized {
-    fn pipe<T>(self, f: impl FnOnce(Self) -> T) -> T {
-        f(self)
-    }
-}
-
-impl Pipe for String {}
