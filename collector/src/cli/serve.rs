@@ -1,6 +1,6 @@
 //! `gnomon-collector serve`
 
-use std::path::PathBuf;
+use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result};
 use gnomon_collector::{config::Config, server};
@@ -17,10 +17,14 @@ pub(super) async fn run(config: Option<PathBuf>) -> Result<()> {
         }
     };
     server::serve(config, super::program()?, stop, |endpoint| {
-        println!(
+        // Nobody may be reading: that is no reason to end.
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(
+            out,
             "gnomon-collector: ready api={} ingest={}",
             endpoint.api, endpoint.ingest
         );
+        let _ = out.flush();
     })
     .await
 }

@@ -41,6 +41,8 @@ enum Order {
     Stopping,
     /// Wait for its end, then return.
     Stop,
+    /// Nobody asked it to end, and nobody waits: kill it. What ClickHouse has taken is safe.
+    Kill,
 }
 
 /// Handle on the thread. Dropping it stops the engine.
@@ -69,6 +71,7 @@ impl Supervisor {
             publish,
             first_failure: Some(tell),
             stopping: false,
+            kill: false,
         };
         let thread = thread::Builder::new()
             .name("engine".to_owned())
@@ -91,12 +94,12 @@ impl Supervisor {
 
     /// Waits for the engine's end; kills it after [`STOP_MAX`].
     pub(super) fn stop(mut self) {
-        self.finish();
+        self.finish(Order::Stop);
     }
 
-    fn finish(&mut self) {
-        let _ = self.orders.try_send(Order::Stop);
+    fn finish(&mut self, order: Order) {
         if let Some(thread) = self.thread.take() {
+            let _ = self.orders.send(order);
             let _ = thread.join();
         }
     }
@@ -104,7 +107,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.finish();
+        self.finish(Order::Kill);
     }
 }
 
@@ -115,6 +118,7 @@ struct Keeper {
     publish: watch::Sender<Option<Connection>>,
     first_failure: Option<oneshot::Sender<String>>,
     stopping: bool,
+    kill: bool,
 }
 
 /// How a run of the engine ended.
@@ -184,7 +188,7 @@ impl Keeper {
                 // Open connections would make ClickHouse wait five seconds: the last clients go now.
                 self.publish.send_replace(None);
                 let deadline = *kill_at.get_or_insert_with(|| Instant::now() + STOP_MAX);
-                if Instant::now() >= deadline || !ready {
+                if Instant::now() >= deadline || !ready || self.kill {
                     let _ = child.kill();
                     let _ = child.wait();
                     return End::Stopped;
@@ -197,6 +201,7 @@ impl Keeper {
     fn wait(&mut self, time: Duration) -> bool {
         match self.orders.recv_timeout(time) {
             Ok(Order::Stopping | Order::Stop) => self.stopping = true,
+            Ok(Order::Kill) => (self.stopping, self.kill) = (true, true),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 self.stopping = true;

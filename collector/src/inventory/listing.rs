@@ -32,7 +32,7 @@ type Parameters = Vec<(&'static str, String)>;
 const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
 
 /// Every listing there is.
-pub const VIEWS: [View; 8] = [
+pub const VIEWS: [View; 9] = [
     View {
         name: "sessions",
         order: "started DESC, host, id",
@@ -141,6 +141,12 @@ pub const VIEWS: [View; 8] = [
             ("session", "session = {session:String}"),
             ("verdict", "verdict = {verdict:String}"),
         ],
+    },
+    View {
+        name: "policies",
+        order: "version DESC",
+        time: "applied",
+        filters: &[("author", "author = {author:String}")],
     },
 ];
 
