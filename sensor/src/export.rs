@@ -157,7 +157,12 @@ impl Exporter {
         };
         let thread = std::thread::Builder::new()
             .name("gnomon-export".into())
-            .spawn(move || runtime.block_on(task::run(settings, spool, ends)))
+            .spawn(move || {
+                let result = runtime.block_on(task::run(settings, spool, ends));
+                // Everything of ours is done; a name that is being looked up is not waited for.
+                runtime.shutdown_background();
+                result
+            })
             .map_err(StartError::Thread)?;
         Ok(Self {
             queue,

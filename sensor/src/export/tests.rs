@@ -336,3 +336,84 @@ fn a_stranger_is_refused_and_said_so() {
     assert!(why.to_lowercase().contains("certificate"), "{why}");
     exporter.finish().unwrap();
 }
+
+#[test]
+fn a_session_keeps_all_that_is_known_of_it_on_the_wire() {
+    use crate::observation::{
+        Channel, Client, Evidence, Facts, Process, Quality, Server as Serving, ServerKey, Session,
+        SessionId, SessionState, Source, Strength, Transport,
+    };
+    use gnomon_policy::{BaseRoute, Judgement, Route, Status, Verdict};
+    let some = |text: &str| Some(text.to_owned());
+    let process = |pid, user: &str| Process {
+        pid,
+        exe: some("/bin/x"),
+        argv: vec!["x".into()],
+        user: some(user),
+        uid: Some(pid),
+        container: some("c"),
+        started: Some(9),
+    };
+    let verdict = Verdict {
+        status: Status::Shadow,
+        reasons: Vec::new(),
+    };
+    let judgement = Judgement {
+        route: Route::Direct,
+        leg: None,
+        gateway: None,
+        verdict,
+    };
+    let evidence = Evidence {
+        source: Source::Wire,
+        fact: "f".into(),
+        quality: Quality::Likely,
+    };
+    let session = Session {
+        id: SessionId::new("id"),
+        rev: 3,
+        state: SessionState::Ended,
+        transport: Transport::Sse,
+        channel: Channel::Unix,
+        tls: some("openssl"),
+        revision: some("2025-06-18"),
+        base_route: BaseRoute::Bridge,
+        via: some("proxy"),
+        judgement,
+        client: Client {
+            name: some("n"),
+            version: some("v"),
+            application: some("a"),
+            process: Some(process(1, "ann")),
+        },
+        server: Serving {
+            key: Some(ServerKey::new("npm:x")),
+            strength: Some(Strength::Verified),
+            name: some("sn"),
+            version: some("sv"),
+            endpoint: some("http://e"),
+            process: Some(process(2, "bob")),
+        },
+        facts: Facts {
+            server_address: Some(([10, 0, 0, 1], 80).into()),
+            client_address: Some(([0_u16; 8], 81).into()),
+            authority: some("au"),
+            path: some("/p"),
+            sni: some("s"),
+            scheme: some("https"),
+            client_serves: vec![([0, 0, 0, 0], 1).into()],
+            server_serves: vec![([0, 0, 0, 0], 2).into()],
+            certificate_key: some("ck"),
+            host_addresses: vec![[10, 0, 0, 2].into()],
+        },
+        evidence: vec![evidence],
+        started: 7,
+        last_seen: 8,
+        calls: 6,
+    };
+    let observation = Observation {
+        time: 5,
+        body: Body::Session(Box::new(session)),
+    };
+    insta::assert_debug_snapshot!(wire::observation(&observation));
+}
