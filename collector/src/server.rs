@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::{Context, Result};
 use gnomon_proto::v1::ingest_server::IngestServer;
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming};
 use tracing::{info, warn};
 
@@ -161,33 +161,68 @@ pub async fn serve(
         authority.certificate_pem().to_owned(),
         stopped.clone(),
     )?);
-    let http = tokio::spawn(api::serve(
-        api,
-        api::State::new(token, backend.store.clone(), keeper),
-        stopped,
-    ));
+    let api_state = api::State::new(token, backend.store.clone(), keeper);
+    let http = tokio::spawn(api::serve(api, api_state, stopped));
+    let mut running = Running {
+        backend,
+        stopping,
+        keeper: keeper_task,
+        grpc,
+        http,
+    };
 
+    let endpoint_file = state.folder().join("endpoint.json");
     write_private(
-        &state.folder().join("endpoint.json"),
+        &endpoint_file,
         &serde_json::to_vec(&endpoint).context("endpoint.json")?,
     )?;
     ready(&endpoint);
-    stop.await;
+    let ended = tokio::select! {
+        () = stop => Ok(()),
+        part = running.part_ended() => Err(anyhow::anyhow!("the collector's {part} ended by itself: see the log")),
+    };
+    let _ = std::fs::remove_file(endpoint_file);
+    running.stop(ended.is_ok()).await;
+    ended
+}
 
-    info!("stopping");
-    let _ = std::fs::remove_file(state.folder().join("endpoint.json"));
-    stopping.send_replace(true);
-    // First what is queued gets into ClickHouse and is acknowledged; then connections have a moment to end.
-    if tokio::time::timeout(DRAIN_MAX, keeper_task).await.is_err() {
-        warn!(
-            "not everything got into ClickHouse in time: what was not acknowledged is sent again"
-        );
+/// What runs, until it is stopped.
+struct Running {
+    backend: Backend,
+    stopping: watch::Sender<bool>,
+    keeper: JoinHandle<()>,
+    grpc: JoinHandle<()>,
+    http: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits for a part that ends without being told to; names it. A collector without one of them would
+    /// only look alive.
+    async fn part_ended(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.keeper => "writing task",
+            _ = &mut self.grpc => "ingest",
+            _ = &mut self.http => "API",
+        }
     }
-    let ends = async { tokio::join!(grpc, http) };
-    let _ = tokio::time::timeout(LINGER_MAX, ends).await;
-    backend.close().await;
-    info!("stopped");
-    Ok(())
+
+    /// `whole`: no part has ended yet.
+    async fn stop(self, whole: bool) {
+        info!("stopping");
+        self.stopping.send_replace(true);
+        // First what is queued gets into ClickHouse and is acknowledged; then connections have a moment to end.
+        if whole && tokio::time::timeout(DRAIN_MAX, self.keeper).await.is_err() {
+            warn!(
+                "not everything got into ClickHouse in time: what was not acknowledged is sent again"
+            );
+        }
+        if whole {
+            let ends = async { tokio::join!(self.grpc, self.http) };
+            let _ = tokio::time::timeout(LINGER_MAX, ends).await;
+        }
+        self.backend.close().await;
+        info!("stopped");
+    }
 }
 
 async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
