@@ -120,16 +120,7 @@ pub async fn serve(
     let authority = Authority::open(state.folder())?;
     let tls = authority.server(&config.ingest.names)?;
     // Ports first: a taken one shows before ClickHouse is started.
-    let ingest = listen(config.ingest.listen, "ingest.listen").await?;
-    let api = listen(config.api_listen, "api.listen").await?;
-    let endpoint = Endpoint {
-        api: format!("http://{}", api.local_addr().context("api.listen")?),
-        ingest: format!(
-            "https://{}",
-            reachable(ingest.local_addr().context("ingest.listen")?)
-        ),
-        pid: std::process::id(),
-    };
+    let (ingest, api, endpoint) = bind(&config).await?;
 
     tokio::pin!(stop);
     let backend = tokio::select! {
@@ -223,6 +214,21 @@ impl Running {
         self.backend.close().await;
         info!("stopped");
     }
+}
+
+/// Opens both listeners, and says where they are.
+async fn bind(config: &Config) -> Result<(TcpListener, TcpListener, Endpoint)> {
+    let ingest = listen(config.ingest.listen, "ingest.listen").await?;
+    let api = listen(config.api_listen, "api.listen").await?;
+    let endpoint = Endpoint {
+        api: format!("http://{}", api.local_addr().context("api.listen")?),
+        ingest: format!(
+            "https://{}",
+            reachable(ingest.local_addr().context("ingest.listen")?)
+        ),
+        pid: std::process::id(),
+    };
+    Ok((ingest, api, endpoint))
 }
 
 async fn listen(address: SocketAddr, setting: &str) -> Result<TcpListener> {
