@@ -3,6 +3,7 @@
 //! It owns every table, does no I/O but what [`crate::host::Host`] allows, and gives back what is to be
 //! stated and what the kernel is to be told. Live events, the snapshot and recordings go through it alike.
 
+mod flows;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap};
@@ -219,6 +220,9 @@ impl Pipeline {
         if let Some(flow) = replaced {
             self.flow_ended(time, flow);
         }
+        if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
+            self.reopen_answers(arrival.lane);
+        }
         if !arrival.taken {
             return;
         }
@@ -307,70 +311,6 @@ impl Pipeline {
         }
     }
 
-    /// The lane that will carry the answers may have been given up after a banner: look at it again.
-    fn reopen_answers(&mut self, requests: Lane) {
-        let Some(flow) = self.flows.get(requests.flow) else {
-            return;
-        };
-        let (asking, asked) = {
-            let lane = flow.lane(requests.from);
-            (lane.writers.clone(), lane.readers.clone())
-        };
-        let back: Vec<FlowId> = self
-            .flows
-            .iter()
-            .filter(|flow| {
-                flow.lanes
-                    .iter()
-                    .any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
-            })
-            .map(|flow| flow.id)
-            .collect();
-        for flow in back {
-            if let Some(reader) = self.readers.get_mut(&flow) {
-                reader.appraisal.renew();
-            }
-            if !self.waiting.contains(&flow) {
-                self.waiting.push(flow);
-            }
-        }
-    }
-
-    /// Tells the kernel what a flow is by now.
-    fn appraise(&mut self, lane: Lane, output: &mut Output) {
-        let id = lane.flow;
-        let session = self.stdio.uses(id) || self.http.uses(id);
-        let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else {
-            return;
-        };
-        let unfinished = reader.decoder.unfinished(lane.from);
-        let verdict = reader
-            .appraisal
-            .verdict(reader.decoder.reading(), session, unfinished);
-        let Some(verdict) = verdict else { return };
-        if verdict == FlowVerdict::NotMcp {
-            reader.decoder.close();
-        }
-        output
-            .judgements
-            .extend(flow_keys(flow.keys).map(|key| (key, verdict)));
-    }
-
-    fn claim(&mut self, output: &mut Output) {
-        for flow in self.sessions.take_mcp_flows() {
-            if let Some(reader) = self.readers.get_mut(&flow) {
-                reader.appraisal.mcp();
-            }
-            self.appraise(
-                Lane {
-                    flow,
-                    from: Side::A,
-                },
-                output,
-            );
-        }
-    }
-
     fn socket_state(&mut self, time: UnixNs, state: &SocketState, output: &mut Output) {
         let Some(tuple) = state.end.tuple else { return };
         match (state.state, state.process) {
@@ -381,7 +321,7 @@ impl Pipeline {
                 self.listeners.close(state.end.key, tuple.local);
                 if let Some(id) = self.flows.flow_of(&state.end) {
                     if let Some(flow) = self.flows.get(id) {
-                        output.closed.extend(flow_keys(flow.keys));
+                        output.closed.extend(flows::flow_keys(flow.keys));
                     }
                     self.flow_ended(time, id);
                 }
@@ -436,25 +376,6 @@ impl Pipeline {
         }
         self.claim(output);
     }
-
-    /// Forgets flows whose every known user has ended: pipes tell nobody when they go.
-    fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
-        let over: Vec<FlowId> = self
-            .flows
-            .iter()
-            .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
-            .filter(|flow| flow.users().all(|process| self.processes.is_gone(process)))
-            .map(|flow| flow.id)
-            .collect();
-        for id in over {
-            if let Some(flow) = self.flows.get(id) {
-                output.closed.extend(flow_keys(flow.keys));
-            }
-            self.flow_ended(now, id);
-        }
-        let flows = &self.flows;
-        self.readers.retain(|flow, _| flows.get(*flow).is_some());
-    }
 }
 
 /// A header of the other JSON-RPC framing (LSP, DAP), or bytes that no text has.
@@ -462,8 +383,5 @@ fn is_foreign(line: &[u8]) -> bool {
     line.starts_with(b"Content-Length:") || line.contains(&0)
 }
 
-fn flow_keys(keys: [Option<EndKey>; 2]) -> impl Iterator<Item = EndKey> {
-    let [first, second] = keys;
-    let second = second.filter(|second| Some(*second) != first);
-    first.into_iter().chain(second).filter(|key| key.inode != 0)
-}
+#[cfg(test)]
+mod tests;

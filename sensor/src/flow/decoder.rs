@@ -89,6 +89,13 @@ impl Decoder {
         self.state = State::Closed;
     }
 
+    /// Looks afresh at a flow that was closed.
+    pub fn reopen(&mut self) {
+        if matches!(self.state, State::Closed) {
+            self.state = State::Fresh;
+        }
+    }
+
     /// Takes the next bytes of a lane.
     pub fn push(&mut self, time: UnixNs, channel: Channel, chunk: Chunk<'_>, out: &mut Vec<Frame>) {
         let Chunk { lane, lost, bytes } = chunk;

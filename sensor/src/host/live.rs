@@ -1,14 +1,13 @@
 //! The running host.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::Host;
 use super::digest::Digests;
-use super::path::Mounts;
+use super::path::{Mounts, read_bounded};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
 
@@ -94,17 +93,6 @@ fn users(passwd: &str) -> HashMap<u32, String> {
         Some((fields.nth(1)?.parse().ok()?, name))
     };
     passwd.lines().filter_map(line).collect()
-}
-
-/// A regular file's text, cut at `bytes_max`; invalid UTF-8 replaced.
-pub(super) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
-    let file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_max).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

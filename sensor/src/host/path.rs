@@ -2,7 +2,8 @@
 //!
 //! A dead network mount blocks whoever touches it, and opening a file over the network tells its server.
 
-use super::live::read_bounded;
+use std::fs::File;
+use std::io::Read;
 
 /// Longest list of mounts that is read, in bytes.
 const MOUNTS_BYTES_MAX: u64 = 1024 * 1024;
@@ -70,6 +71,17 @@ fn is_remote(info: &str, path: &str) -> bool {
         .filter_map(mount)
         .max_by_key(|(length, _)| *length);
     own.is_none_or(|(_, kind)| REMOTE.contains(&kind.as_str()) || kind.starts_with("fuse."))
+}
+
+/// A regular file's text, cut at `bytes_max`; invalid UTF-8 replaced.
+pub(super) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
+    let file = File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,97 @@
+//! What the pass does about flows beside reading them: verdicts for the kernel, another look, the end.
+
+use super::{Output, Pipeline, SWEEP_NS};
+use crate::event::{EndKey, FlowVerdict, UnixNs};
+use crate::flow::{FlowId, Lane, Side};
+
+impl Pipeline {
+    /// The lane that will carry the answers may have been given up after a banner: look at it again.
+    pub(super) fn reopen_answers(&mut self, requests: Lane) {
+        let Some(flow) = self.flows.get(requests.flow) else {
+            return;
+        };
+        let (asking, asked) = {
+            let lane = flow.lane(requests.from);
+            (lane.writers.clone(), lane.readers.clone())
+        };
+        let back: Vec<FlowId> = self
+            .flows
+            .iter()
+            .filter(|flow| {
+                flow.lanes
+                    .iter()
+                    .any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
+            })
+            .map(|flow| flow.id)
+            .collect();
+        for flow in back {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.renew();
+                reader.decoder.reopen();
+            }
+            if !self.waiting.contains(&flow) {
+                self.waiting.push(flow);
+            }
+        }
+    }
+
+    /// Tells the kernel what a flow is by now.
+    pub(super) fn appraise(&mut self, lane: Lane, output: &mut Output) {
+        let id = lane.flow;
+        let session = self.stdio.uses(id) || self.http.uses(id);
+        let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else {
+            return;
+        };
+        let unfinished = reader.decoder.unfinished(lane.from);
+        let verdict = reader
+            .appraisal
+            .verdict(reader.decoder.reading(), session, unfinished);
+        let Some(verdict) = verdict else { return };
+        if verdict == FlowVerdict::NotMcp {
+            reader.decoder.close();
+        }
+        output
+            .judgements
+            .extend(flow_keys(flow.keys).map(|key| (key, verdict)));
+    }
+
+    pub(super) fn claim(&mut self, output: &mut Output) {
+        for flow in self.sessions.take_mcp_flows() {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.mcp();
+            }
+            self.appraise(
+                Lane {
+                    flow,
+                    from: Side::A,
+                },
+                output,
+            );
+        }
+    }
+
+    /// Forgets flows whose every known user has ended: pipes tell nobody when they go.
+    pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
+        let over: Vec<FlowId> = self
+            .flows
+            .iter()
+            .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
+            .filter(|flow| flow.users().all(|process| self.processes.is_gone(process)))
+            .map(|flow| flow.id)
+            .collect();
+        for id in over {
+            if let Some(flow) = self.flows.get(id) {
+                output.closed.extend(flow_keys(flow.keys));
+            }
+            self.flow_ended(now, id);
+        }
+        let flows = &self.flows;
+        self.readers.retain(|flow, _| flows.get(*flow).is_some());
+    }
+}
+
+pub(super) fn flow_keys(keys: [Option<EndKey>; 2]) -> impl Iterator<Item = EndKey> {
+    let [first, second] = keys;
+    let second = second.filter(|second| Some(*second) != first);
+    first.into_iter().chain(second).filter(|key| key.inode != 0)
+}

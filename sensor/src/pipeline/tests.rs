@@ -1,0 +1,193 @@
+use super::*;
+use crate::event::{Channel, Direction, End};
+use crate::host::NoHost;
+use crate::observation;
+
+const CLIENT: ProcessKey = ProcessKey {
+    pid: 10,
+    start_ns: 1,
+};
+const SERVER: ProcessKey = ProcessKey {
+    pid: 11,
+    start_ns: 2,
+};
+/// Client to server, server to client.
+const ASKS: u64 = 100;
+const ANSWERS: u64 = 101;
+
+fn pipeline() -> Pipeline {
+    let host = HostName::new("test");
+    Pipeline::new(
+        host,
+        b"salt",
+        Policy::empty(),
+        Box::new(NoHost),
+        Limits::default(),
+    )
+}
+
+fn pipe(inode: u64) -> End {
+    let key = EndKey { device: 9, inode };
+    End {
+        key,
+        channel: Channel::Pipe,
+        peer: None,
+        tuple: None,
+        netns: 0,
+    }
+}
+
+fn moved(process: ProcessKey, inode: u64, direction: Direction, lost: u64, bytes: &[u8]) -> Body {
+    Body::Transfer(Transfer {
+        process,
+        thread: process.pid,
+        fd: None,
+        end: pipe(inode),
+        direction,
+        entered: 0,
+        lost_before: lost,
+        length: bytes.len() as u64,
+        payload: bytes.to_vec(),
+        copied: direction == Direction::Write,
+    })
+}
+
+/// Runs events a millisecond apart, stating after each.
+struct Run {
+    pipeline: Pipeline,
+    now: UnixNs,
+    output: Output,
+}
+
+impl Run {
+    fn new() -> Self {
+        Self {
+            pipeline: pipeline(),
+            now: 1_000_000_000,
+            output: Output::default(),
+        }
+    }
+
+    fn event(&mut self, body: Body) {
+        self.now += 1_000_000;
+        self.pipeline.push(
+            Event {
+                time: self.now,
+                body,
+            },
+            &mut self.output,
+        );
+        self.pipeline.state(self.now, &mut self.output);
+    }
+
+    fn ask(&mut self, line: &str) {
+        self.event(moved(CLIENT, ASKS, Direction::Write, 0, line.as_bytes()));
+        self.event(moved(SERVER, ASKS, Direction::Read, 0, b""));
+    }
+
+    fn answer(&mut self, lost: u64, line: &str) {
+        self.event(moved(
+            SERVER,
+            ANSWERS,
+            Direction::Write,
+            lost,
+            line.as_bytes(),
+        ));
+    }
+
+    fn last_verdict(&self, inode: u64) -> Option<FlowVerdict> {
+        let own = |(key, _): &&(EndKey, FlowVerdict)| key.inode == inode;
+        self.output
+            .judgements
+            .iter()
+            .rev()
+            .find(own)
+            .map(|(_, verdict)| *verdict)
+    }
+
+    fn sessions(&self) -> Vec<&observation::Session> {
+        self.output
+            .observations
+            .iter()
+            .filter_map(|observation| match &observation.body {
+                observation::Body::Session(session) => Some(&**session),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+const INITIALIZE: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","#,
+    r#""capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#,
+    "\n"
+);
+const INITIALIZED: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-06-18","capabilities":{},"#,
+    r#""serverInfo":{"name":"s","version":"2"}}}"#,
+    "\n"
+);
+
+#[test]
+fn a_request_reopens_the_lane_that_a_long_banner_closed() {
+    let mut run = Run::new();
+    for _ in 0..300 {
+        run.answer(
+            0,
+            "Starting up, please wait, loading all of the modules that are there ...\n",
+        );
+    }
+    assert_eq!(run.last_verdict(ANSWERS), Some(FlowVerdict::NotMcp));
+    run.ask(INITIALIZE);
+    assert_eq!(run.last_verdict(ANSWERS), Some(FlowVerdict::Inspect));
+    run.answer(9000, INITIALIZED);
+    assert_eq!(run.sessions().len(), 1);
+    assert_eq!(run.last_verdict(ANSWERS), Some(FlowVerdict::Mcp));
+    assert_eq!(run.last_verdict(ASKS), Some(FlowVerdict::Mcp));
+}
+
+#[test]
+fn a_quotation_that_nobody_answers_is_no_session() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    run.ask("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+    run.event(Body::Exit { process: CLIENT });
+    run.event(Body::Exit { process: SERVER });
+    assert_eq!(run.sessions().len(), 0);
+}
+
+#[test]
+fn an_end_of_stream_before_the_answers_does_not_hide_them() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    run.event(Body::EndOfStream {
+        process: SERVER,
+        end: pipe(ASKS),
+        direction: Direction::Read,
+    });
+    run.answer(0, INITIALIZED);
+    run.event(Body::Exit { process: SERVER });
+    let states: Vec<_> = run.sessions().iter().map(|session| session.state).collect();
+    assert_eq!(states.last(), Some(&observation::SessionState::Ended));
+}
+
+#[test]
+fn a_process_that_vanishes_ends_its_session_and_its_calls() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    run.answer(0, INITIALIZED);
+    run.ask(
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}\n",
+    );
+    run.event(Body::Exit { process: SERVER });
+    let calls: Vec<_> = run
+        .output
+        .observations
+        .iter()
+        .filter_map(|observation| match &observation.body {
+            observation::Body::Call(call) => Some(call.status),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(calls, [observation::CallStatus::Unanswered]);
+}
