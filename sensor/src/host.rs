@@ -22,8 +22,9 @@ pub trait Host {
     fn container(&mut self, pid: u32) -> Option<Container>;
     /// Text of a file as the process sees it: bounded, local file systems only.
     fn read_text(&mut self, image: &Exec, path: &str) -> Option<String>;
-    /// SHA-256 of what a process runs, in hex. Computed aside: none until it is ready.
-    fn digest(&mut self, image: &Exec) -> Option<String>;
+    /// SHA-256 in hex of what a process runs: its executable, or the script at this path. Computed aside:
+    /// none until it is ready.
+    fn digest(&mut self, image: &Exec, script: Option<&str>) -> Option<String>;
     /// Whether digests became ready since the last call.
     fn digests_ready(&mut self) -> bool;
     /// Addresses of the host's own interfaces.
@@ -44,7 +45,7 @@ impl Host for NoHost {
     fn read_text(&mut self, _image: &Exec, _path: &str) -> Option<String> {
         None
     }
-    fn digest(&mut self, _image: &Exec) -> Option<String> {
+    fn digest(&mut self, _image: &Exec, _script: Option<&str>) -> Option<String> {
         None
     }
     fn digests_ready(&mut self) -> bool {

@@ -150,14 +150,18 @@ impl Sources<'_> {
             image.cwd.as_deref(),
             &mut read,
         );
-        if let Some(package) = package {
+        // A script that no package names is known by its content, as a program of its own is.
+        let script = package
+            .as_ref()
+            .and_then(|package| package.key.strip_prefix("file:"));
+        if let (Some(package), None) = (&package, script) {
             let strength = match package.strength {
                 package::Strength::Claimed => Strength::Claimed,
                 package::Strength::Verified => Strength::Verified,
             };
             return Some((ServerKey::new(&redact::text(&package.key)), strength));
         }
-        let digest = self.host.digest(image)?;
+        let digest = self.host.digest(image, script)?;
         Some((ServerKey::new(&format!("bin:{digest}")), Strength::Verified))
     }
 

@@ -18,11 +18,6 @@ const QUEUE_MAX: usize = 64;
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Digests kept.
 const KNOWN_MAX: usize = 4096;
-/// Programs that run a script: what they are says nothing about the server.
-const INTERPRETERS: [&str; 12] = [
-    "bash", "bun", "dash", "deno", "java", "node", "nodejs", "perl", "php", "python", "ruby", "sh",
-];
-
 /// What a process runs: the executable, or the script that its interpreter was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Subject {
@@ -65,8 +60,8 @@ impl Digests {
         })
     }
 
-    pub(super) fn get(&mut self, image: &Exec) -> Option<String> {
-        let (subject, path) = subject(image)?;
+    pub(super) fn get(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {
+        let (subject, path) = subject(image, script)?;
         self.collect();
         if let Some(digest) = self.known.get(&subject) {
             return digest.clone();
@@ -93,14 +88,8 @@ impl Digests {
     }
 }
 
-fn subject(image: &Exec) -> Option<Place> {
-    let exe = image.exe.as_deref()?;
-    let name = exe.rsplit('/').next().unwrap_or_default();
-    let interpreter = INTERPRETERS.iter().any(|known| {
-        name.strip_prefix(known)
-            .is_some_and(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
-    });
-    if !interpreter {
+fn subject(image: &Exec, script: Option<&str>) -> Option<Place> {
+    let Some(script) = script else {
         let path = format!("/proc/{}/exe", image.process.pid);
         return Some((
             Subject {
@@ -109,12 +98,7 @@ fn subject(image: &Exec) -> Option<Place> {
             },
             path,
         ));
-    }
-    let script = image
-        .argv
-        .iter()
-        .skip(1)
-        .find(|argument| !argument.starts_with('-'))?;
+    };
     let path = Mounts::of(image.process.pid)?.local(script, image.cwd.as_deref())?;
     let place = format!(
         "{}:{}:{script}",

@@ -59,8 +59,8 @@ impl Host for LiveHost {
         read_bounded(&path, TEXT_BYTES_MAX)
     }
 
-    fn digest(&mut self, image: &Exec) -> Option<String> {
-        self.digests.get(image)
+    fn digest(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {
+        self.digests.get(image, script)
     }
 
     fn digests_ready(&mut self) -> bool {

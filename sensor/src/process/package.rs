@@ -39,7 +39,8 @@ impl Strength {
 /// A package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
-    /// `npm:@scope/name`, `pypi:name`, `oci:image`; `file:/path` for a script that no package names.
+    /// `npm:@scope/name`, `pypi:name`, `oci:image`; `file:/path` for a script that no package names,
+    /// whose key is the caller's to make from its content.
     pub key: String,
     /// How sure.
     pub strength: Strength,
