@@ -1,5 +1,8 @@
 //! From a file to the end of a channel.
 
+use core::{mem::MaybeUninit, ptr::read_volatile};
+
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_abi::{
     flow::FlowKey,
     record::{End, channel},
@@ -53,25 +56,60 @@ pub unsafe fn file_of(task: u64, fd: u32) -> u64 {
 #[inline(always)]
 pub unsafe fn object_of(file: u64) -> Option<Object> {
     let inode: u64 = kernel(file, offset!(file_inode))?;
-    let mode: u16 = kernel(inode, offset!(inode_mode))?;
-    let kind = mode & S_IFMT;
+    let known = read_inode(inode)?;
+    let kind = known.mode & S_IFMT;
     if kind != S_IFIFO && kind != S_IFSOCK {
         return None;
     }
     Some(Object {
         inode,
         pipe: kind == S_IFIFO,
-        key: key_of(inode)?,
+        key: key_of(&known)?,
+    })
+}
+
+/// What is read of every inode that passes by.
+struct Known {
+    mode: u16,
+    block: u64,
+    number: u64,
+}
+
+/// Bytes from the first to the last of these members, at most: 72 since 5.x, and some reserve.
+const SPAN_BYTES_MAX: usize = 128;
+
+/// One read for all three members, since this is the price of every call on any file: they lie close.
+#[inline(always)]
+unsafe fn read_inode(inode: u64) -> Option<Known> {
+    let first = offset!(inode_mode);
+    let span = (offset!(inode_ino) + 8).wrapping_sub(first);
+    let block = offset!(inode_sb).wrapping_sub(first);
+    if span > SPAN_BYTES_MAX || block > span - 8 {
+        return Some(Known {
+            mode: kernel(inode, first)?,
+            block: kernel(inode, offset!(inode_sb))?,
+            number: kernel(inode, offset!(inode_ino))?,
+        });
+    }
+    let mut bytes = MaybeUninit::<[u64; SPAN_BYTES_MAX / 8]>::uninit();
+    let start = bytes.as_mut_ptr().cast::<u8>();
+    let source = (inode as *const u8).wrapping_add(first);
+    if bpf_probe_read_kernel(start.cast(), span as u32, source.cast()) != 0 {
+        return None;
+    }
+    Some(Known {
+        mode: read_volatile(start.cast()),
+        block: read_volatile(start.add(block).cast()),
+        number: read_volatile(start.add(span - 8).cast()),
     })
 }
 
 #[inline(always)]
-unsafe fn key_of(inode: u64) -> Option<FlowKey> {
-    let block: u64 = kernel(inode, offset!(inode_sb))?;
-    let device: u32 = kernel(block, offset!(sb_dev))?;
+unsafe fn key_of(known: &Known) -> Option<FlowKey> {
+    let device: u32 = kernel(known.block, offset!(sb_dev))?;
     Some(FlowKey {
         device: u64::from(device),
-        inode: kernel(inode, offset!(inode_ino))?,
+        inode: known.number,
     })
 }
 
@@ -178,7 +216,7 @@ pub unsafe fn key_of_sock(sock: u64) -> Option<FlowKey> {
     if socket == 0 {
         return None;
     }
-    key_of(socket + offset!(socket_alloc_inode) as u64)
+    key_of(&read_inode(socket + offset!(socket_alloc_inode) as u64)?)
 }
 
 #[inline(always)]
