@@ -5,12 +5,17 @@ use sensor_abi::{ABI_VERSION, flow::drop, record::Header};
 
 use crate::maps::{DROPS, RECORDS};
 
-/// Counts `count` drops for a reason of [`drop`].
+/// Counts `count` drops for a reason of [`drop`]; true if they are the first on this processor.
 #[inline(always)]
-pub fn dropped(reason: u32, count: u64) {
-    if let Some(counter) = DROPS.get_ptr_mut(reason) {
-        // SAFETY: a live per-CPU map value.
-        unsafe { *counter += count };
+pub fn dropped(reason: u32, count: u64) -> bool {
+    let Some(counter) = DROPS.get_ptr_mut(reason) else {
+        return false;
+    };
+    // SAFETY: a live per-CPU map value.
+    unsafe {
+        let before = *counter;
+        *counter = before + count;
+        before == 0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Decides what of a call on an end is copied. Shared by all ways of attaching.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_log_ebpf::warn;
 use sensor_abi::{
     flow::{
         DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, MESSAGE_BYTES_MAX,
@@ -149,8 +150,8 @@ unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<*mut
     };
     (*flow).directions[0].credit_bytes = UNJUDGED_BYTES;
     (*flow).directions[1].credit_bytes = UNJUDGED_BYTES;
-    if FLOWS.insert(&object.key, &*flow, 0).is_err() {
-        emit::dropped(drop::MAP_FULL, 1);
+    if FLOWS.insert(&object.key, &*flow, 0).is_err() && emit::dropped(drop::MAP_FULL, 1) {
+        warn!((), "no room for a flow: what it carries is not seen");
     }
     FLOWS.get_ptr_mut(&object.key)
 }

@@ -13,6 +13,7 @@ mod offsets;
 mod raw;
 mod ring;
 pub mod support;
+mod warning;
 
 pub use error::AttachError;
 pub use judge::Judge;

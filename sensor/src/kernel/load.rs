@@ -11,6 +11,7 @@ use aya::{
 use super::{
     AttachError, Judge, Losses, Ring, losses, offsets,
     support::{self, Capability},
+    warning,
 };
 use crate::event::{EndKey, FlowVerdict, LossReason};
 
@@ -90,9 +91,10 @@ impl Kernel {
         let judge = Judge::new(named(&ebpf, "VERDICTS")?, named(&ebpf, "FLOWS")?)
             .map_err(bad_map("VERDICTS or FLOWS"))?;
         let drops = PerCpuArray::try_from(take(&mut ebpf, "DROPS")?).map_err(bad_map("DROPS"))?;
+        let warnings = warning::reader(&mut ebpf);
         let mut kernel = Self {
             ebpf,
-            ring: Some(Ring::new(ring)),
+            ring: Some(Ring::new(ring, warnings)),
             judge,
             drops,
             hooks: BTreeMap::new(),

@@ -4,8 +4,9 @@
 use std::{io, os::fd::AsRawFd as _, time::Duration};
 
 use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
 
-use super::{clock::Clock, raw};
+use super::{clock::Clock, raw, warning::ToTracing};
 use crate::event::{Body, Event, LossReason};
 
 /// Events taken in one go, so that a flood does not keep the caller from its other work.
@@ -16,11 +17,12 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Reads events. Waiting costs nothing; the first record after a pause wakes the reader at once.
 pub struct Ring {
     map: RingBuf<MapData>,
+    warnings: Option<EbpfLogger<ToTracing>>,
 }
 
 impl Ring {
-    pub(super) fn new(map: RingBuf<MapData>) -> Self {
-        Self { map }
+    pub(super) fn new(map: RingBuf<MapData>, warnings: Option<EbpfLogger<ToTracing>>) -> Self {
+        Self { map, warnings }
     }
 
     /// Waits until there are events or `timeout` is over, and appends them in the order in which the
@@ -34,6 +36,9 @@ impl Ring {
             return Ok(count);
         }
         if !self.wait(timeout)? {
+            if let Some(warnings) = &mut self.warnings {
+                warnings.flush();
+            }
             return Ok(0);
         }
         Ok(self.take(events))
