@@ -78,6 +78,7 @@ CREATE TABLE IF NOT EXISTS session_fact {on_cluster}
     scheme             LowCardinality(Nullable(String)),
     client_serves      Array(String),
     server_serves      Array(String),
+    host_addresses     Array(String),
     certificate_key    Nullable(String),
     evidence           Array(Tuple(String, String, String)),
     started            DateTime64(6, 'UTC'),

@@ -186,7 +186,13 @@ fn facts(session: &SessionRow) -> Facts {
         client_address: address(&session.client_address),
         client_serves: addresses(&session.client_serves),
         server_serves: addresses(&session.server_serves),
+        host_addresses: session
+            .host_addresses
+            .iter()
+            .filter_map(|t| t.parse().ok())
+            .collect(),
         via: session.via.clone(),
-        ..Facts::default()
+        // Filled in by who asks: what gateways front is learned from all sessions.
+        fronted_by: None,
     }
 }

@@ -80,6 +80,8 @@ pub struct SessionRow {
     pub scheme: Option<String>,
     pub client_serves: Vec<String>,
     pub server_serves: Vec<String>,
+    /// Addresses of the host's own interfaces.
+    pub host_addresses: Vec<String>,
     pub certificate_key: Option<String>,
     /// Source, fact, quality.
     pub evidence: Vec<(String, String, String)>,

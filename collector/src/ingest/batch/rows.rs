@@ -160,6 +160,7 @@ impl<'a> Maker<'a> {
             scheme: text(facts.scheme),
             client_serves: texts(facts.client_serves),
             server_serves: texts(facts.server_serves),
+            host_addresses: texts(facts.host_addresses),
             certificate_key: text(facts.certificate_key),
             evidence: evidence(session.evidence),
             started,
