@@ -15,7 +15,9 @@ use std::{
 };
 
 use gnomon_sensor::{
-    event::{Body, Channel, Direction, EndKey, Event, Exec, FlowVerdict, TcpState, Transfer},
+    event::{
+        Body, Channel, Direction, EndKey, Event, Exec, FlowVerdict, LossReason, TcpState, Transfer,
+    },
     kernel::{Kernel, Ring, Settings},
     snapshot::snapshot,
 };
@@ -501,6 +503,78 @@ fn of_http_without_mcp_only_heads_are_copied_and_what_follows_a_post() {
             ("body wanted".into(), 0)
         ]
     );
+}
+
+#[test]
+fn of_a_huge_call_as_much_is_copied_as_a_message_may_have() {
+    const HUGE: usize = 17 * 1024 * 1024;
+    const COPIED: u64 = 16 * 1024 * 1024;
+    let mut harness = Harness::attach();
+    let (mut reader, mut writer) = pipe().expect("a pipe");
+    let inode = inode_of(&writer);
+    write(&mut writer, &mut reader, b"first\n");
+    let key = harness
+        .transfer("the first", inode, Direction::Write)
+        .end
+        .key;
+    harness.judge(key, FlowVerdict::Mcp);
+    let sending = thread::spawn(move || {
+        writer.write_all(&text(HUGE)).expect("written");
+        writer.write_all(b"last\n").expect("written");
+        writer
+    });
+    let mut left = HUGE + 5;
+    let mut buffer = vec![0; 64 * 1024];
+    while left > 0 {
+        left -= reader.read(&mut buffer).expect("read");
+        harness
+            .ring
+            .read(Duration::ZERO, &mut harness.events)
+            .expect("the ring reads");
+    }
+    sending.join().expect("sent");
+    harness.catch_up();
+    let found = transfers(&harness.events, inode, Direction::Write);
+    let (last, chunks) = found.split_last().expect("something");
+    assert_eq!(
+        (last.payload.as_slice(), last.lost_before),
+        (b"last\n".as_slice(), 1024 * 1024)
+    );
+    assert_eq!(chunks.iter().map(|chunk| chunk.length).sum::<u64>(), COPIED);
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk.copied && chunk.lost_before == 0)
+    );
+    assert!(payload(chunks) == text(HUGE)[..COPIED as usize]);
+    assert!(harness.kernel.losses()[&LossReason::MessageCap] >= 1);
+}
+
+/// 32-bit calls have other numbers: read is 3, write is 4. `int 0x80` makes one from a 64-bit program.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn calls_of_the_32_bit_abi_are_counted() {
+    let mut harness = Harness::attach();
+    // mov eax, 4; mov ebx, 1; mov ecx, edi; mov edx, 3; int 0x80; ret, on memory below 4 GiB.
+    let code = "import ctypes, mmap\n\
+        libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p\n\
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]\n\
+        at = libc.mmap(None, 4096, 7, 0x62, -1, 0)\n\
+        code = bytes.fromhex('53b804000000bb0100000089f9ba03000000cd805bc3')\n\
+        ctypes.memmove(at, code, len(code)); ctypes.memmove(at + 100, b'hi\\n', 3)\n\
+        ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)(at)(at + 100)";
+    let output = Command::new("python3")
+        .args(["-c", code])
+        .output()
+        .expect("python3 runs");
+    if output.stdout.is_empty() {
+        // The kernel may have been built without CONFIG_IA32_EMULATION.
+        eprintln!("skipped: no 32-bit calls here ({:?})", output.status);
+        return;
+    }
+    assert_eq!(output.stdout, b"hi\n");
+    harness.catch_up();
+    assert!(harness.kernel.losses()[&LossReason::CompatCall] >= 1);
 }
 
 #[test]

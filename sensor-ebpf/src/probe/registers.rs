@@ -7,22 +7,22 @@ pub struct Registers(pub u64);
 
 #[cfg(bpf_target_arch = "x86_64")]
 mod layout {
-    /// rdi, rsi, rdx, r10.
-    pub const ARGUMENTS: [usize; 4] = [112, 104, 96, 56];
+    /// rdi, rsi, rdx, r10; rbx.
+    pub const ARGUMENTS: [usize; 5] = [112, 104, 96, 56, 40];
     /// orig_rax.
     pub const NUMBER: usize = 120;
 }
 
 #[cfg(bpf_target_arch = "aarch64")]
 mod layout {
-    /// orig_x0 (x0 holds the result by now), x1, x2, x3.
-    pub const ARGUMENTS: [usize; 4] = [272, 8, 16, 24];
+    /// orig_x0 (x0 holds the result by now), x1, x2, x3; orig_x0 again.
+    pub const ARGUMENTS: [usize; 5] = [272, 8, 16, 24, 272];
     /// syscallno.
     pub const NUMBER: usize = 280;
 }
 
 impl Registers {
-    /// The first four arguments.
+    /// The first four arguments; the fifth is the first one of a 32-bit call.
     ///
     /// # Safety
     /// `self` holds the typed pointer from the tracepoint.
@@ -107,4 +107,14 @@ pub mod number {
     pub const SENDMMSG: u32 = 269;
     pub const PREADV2: u32 = 286;
     pub const PWRITEV2: u32 = 287;
+}
+
+/// Of 32-bit calls, on both processors.
+pub mod compat {
+    /// read(2).
+    pub const READ: u32 = 3;
+    /// write(2).
+    pub const WRITE: u32 = 4;
+    /// Index of the argument that holds the descriptor.
+    pub const DESCRIPTOR: usize = 4;
 }

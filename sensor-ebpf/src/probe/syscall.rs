@@ -15,7 +15,7 @@ use crate::{
     emit, end,
     inspect::{self, Call},
     maps::SELF_TGID,
-    probe::registers::{self, Registers, number},
+    probe::registers::{self, Registers, compat, number},
     task,
 };
 
@@ -44,6 +44,7 @@ unsafe fn leave(regs: u64, returned: i64) {
     }
     let registers = Registers(regs);
     let Some((way, source, wanted)) = decode(&registers) else {
+        count_compat(&registers, returned);
         return;
     };
     if returned <= 0 && !ends(way, returned, wanted) {
@@ -58,7 +59,6 @@ unsafe fn leave(regs: u64, returned: i64) {
         return;
     };
     if registers::is_compat(task) {
-        emit::dropped(drop::COMPAT_CALL, 1);
         return;
     }
     let call = Call {
@@ -71,6 +71,23 @@ unsafe fn leave(regs: u64, returned: i64) {
         inspect::inspect(&object, call);
     } else {
         inspect::end_of_stream(&object, call);
+    }
+}
+
+/// Counts the plain reads and writes of pipes and sockets by 32-bit programs: they are not decoded.
+#[inline(always)]
+unsafe fn count_compat(registers: &Registers, returned: i64) {
+    let number = registers.number();
+    if returned <= 0 || (number != compat::READ && number != compat::WRITE) {
+        return;
+    }
+    let task = task::current();
+    if !registers::is_compat(task) {
+        return;
+    }
+    let fd = registers.argument(compat::DESCRIPTOR) as u32;
+    if end::object_of(end::file_of(task, fd)).is_some() {
+        emit::dropped(drop::COMPAT_CALL, 1);
     }
 }
 
