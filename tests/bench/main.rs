@@ -3,6 +3,7 @@
 //! `gnomon-bench [PART]…` writes target/bench/results.json and docs/benchmarks.md. A part that is not
 //! asked for keeps its figures of before. A bar that does not hold makes it exit with 1.
 
+mod peers;
 mod ready;
 mod results;
 mod visible;
@@ -16,7 +17,11 @@ use results::{Figure, Results};
 type Measure = fn() -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run.
-const PARTS: [(&str, Measure); 2] = [("ready", ready::measure), ("visible", visible::measure)];
+const PARTS: [(&str, Measure); 3] = [
+    ("peers", peers::measure),
+    ("ready", ready::measure),
+    ("visible", visible::measure),
+];
 
 fn main() -> Result<ExitCode> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
