@@ -4,5 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"
 [ "$(id -u)" -eq 0 ] || { echo "bench: run it as root: it starts sensors" >&2; exit 1; }
-cargo build --release --workspace --bins
+# The programs exactly as run.sh builds them: another selection would unify features differently and build all again.
+cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon
+cargo build --release -p gnomon-tests --bin gnomon-bench
 exec "${CARGO_TARGET_DIR:-target}/release/gnomon-bench" "$@"
