@@ -44,12 +44,21 @@ finish() {
     local status=$?
     trap - EXIT INT TERM HUP
     set +e
+    [ -n "$WORKER" ] && kill "$WORKER" 2>/dev/null
     [ -n "$KEEP_SUDO" ] && kill "$KEEP_SUDO" 2>/dev/null
     # The sensor goes first: what it still has reaches the collector.
     stop_guard 5 "${SENSOR_GUARD:-}"
     stop_guard 6 "${COLLECTOR_GUARD:-}"
     rm -f "$STATE/run/pid"
     exit "$status"
+}
+# work COMMAND…: a long command that SIGTERM can end: bash runs a trap only while it waits.
+WORKER=
+work() {
+    "$@" 8>&- &
+    WORKER=$!
+    wait "$WORKER"
+    WORKER=
 }
 stop_guard() {
     case $1 in
@@ -62,10 +71,10 @@ stop_guard() {
 trap finish EXIT
 trap 'say "stopping"; exit 0' INT TERM HUP
 
-deploy/setup.sh run 8>&-
+work deploy/setup.sh run
 
 say "building (release)"
-cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon 8>&-
+work cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon
 
 # What an earlier run left behind (kill -9 of everything) ends by itself; its guards hold this lock until it has.
 exec 7>>"$STATE/run/guards"
