@@ -118,8 +118,11 @@ fn host() -> String {
         .map(|output| output.stdout)
         .unwrap_or_default();
     let cores = thread::available_parallelism().map_or(0, usize::from);
+    // Figures of a busy machine are not those of an idle one, so that is said too.
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').take(2).collect::<Vec<_>>().join(" and ");
     format!(
-        "Measured on {}, {cores} cores.\n",
+        "Measured on {}, {cores} cores; load average of the last 1 and 5 minutes at the end: {load}.\n",
         String::from_utf8_lossy(&kernel).trim()
     )
 }

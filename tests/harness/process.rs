@@ -47,7 +47,8 @@ impl Process {
     ///
     /// # Errors
     /// The program cannot be started or the files not be made.
-    pub fn start(name: &str, folder: &Path, mut command: Command) -> Result<Self> {
+    pub fn start(name: &str, folder: &Path, command: Command) -> Result<Self> {
+        let mut command = dying_with_us(&command);
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
         let child = command
@@ -142,6 +143,23 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The same command, killed by the kernel when the thread that starts it ends, however that happens: a test
+/// runner that gives up on us must not leave sensors behind.
+fn dying_with_us(command: &Command) -> Command {
+    let mut wrapped = Command::new("setpriv");
+    wrapped
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
 }
 
 /// Runs a command to its end and gives its standard output.
