@@ -37,6 +37,8 @@ pub struct Limits {
     pub processes_max: usize,
     /// Sessions open at the same time.
     pub sessions_max: usize,
+    /// Bytes kept of unfinished messages, over all flows.
+    pub buffer_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -44,7 +46,8 @@ impl Default for Limits {
         Self {
             flows_max: 32_768,
             processes_max: 65_536,
-            sessions_max: 16_384,
+            sessions_max: 4096,
+            buffer_bytes_max: 48 * 1024 * 1024,
         }
     }
 }
@@ -78,6 +81,8 @@ pub struct Counters {
 struct Reader {
     decoder: Decoder,
     appraisal: Appraisal,
+    /// As last counted into the sum over all flows.
+    pending_bytes: usize,
 }
 
 /// The pass.
@@ -99,6 +104,9 @@ pub struct Pipeline {
     told: Told,
     counters: Counters,
     swept: UnixNs,
+    limits: Limits,
+    /// Bytes kept of unfinished messages, over all flows.
+    pending_bytes: usize,
 }
 
 impl Pipeline {
@@ -128,6 +136,8 @@ impl Pipeline {
             told: Told::default(),
             counters: Counters::default(),
             swept: 0,
+            limits,
+            pending_bytes: 0,
         }
     }
 
@@ -258,6 +268,7 @@ impl Pipeline {
             self.waiting.push(arrival.lane.flow);
         }
         self.frames(time, frames);
+        self.weigh(arrival.lane.flow);
         self.appraise(arrival.lane, output);
         self.claim(output);
     }
@@ -346,7 +357,9 @@ impl Pipeline {
         self.stdio.flow_ended(time, flow, &mut self.sessions);
         self.http.flow_ended(flow);
         self.flows.close(flow);
-        self.readers.remove(&flow);
+        if let Some(reader) = self.readers.remove(&flow) {
+            self.pending_bytes -= reader.pending_bytes;
+        }
     }
 
     fn tick(&mut self, now: UnixNs, output: &mut Output) {

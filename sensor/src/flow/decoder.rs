@@ -128,6 +128,27 @@ impl Decoder {
         }
     }
 
+    /// Bytes that are kept of what is not finished.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        match &self.state {
+            State::Fresh | State::Closed => 0,
+            State::Undecided(heads) => heads.iter().map(Vec::len).sum(),
+            State::Lines(lines) => lines.iter().map(LineDecoder::pending_bytes).sum(),
+            State::Http(http) => http.pending_bytes(),
+        }
+    }
+
+    /// Lets go of what is not finished: the bytes are as good as lost.
+    pub fn shed(&mut self) {
+        match &mut self.state {
+            State::Fresh | State::Closed => {}
+            State::Undecided(heads) => heads.iter_mut().for_each(|head| *head = Vec::new()),
+            State::Lines(lines) => lines.iter_mut().for_each(LineDecoder::gap),
+            State::Http(http) => http.shed(),
+        }
+    }
+
     /// The line that one side has begun and not finished, if lines are read.
     #[must_use]
     pub fn unfinished(&self, from: Side) -> &[u8] {

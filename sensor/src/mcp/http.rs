@@ -99,6 +99,17 @@ impl Http {
         self.exchanges.remove_flow(flow);
     }
 
+    /// Bytes that are kept of the bodies on a connection.
+    #[must_use]
+    pub fn pending_bytes(&self, flow: FlowId) -> usize {
+        self.exchanges.of(flow).map(Exchange::pending_bytes).sum()
+    }
+
+    /// Lets go of the bodies on a connection: they are as good as lost.
+    pub fn shed(&mut self, flow: FlowId) {
+        self.exchanges.shed(flow);
+    }
+
     /// Whether an exchange of this connection is a session's.
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {

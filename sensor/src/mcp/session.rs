@@ -2,7 +2,10 @@
 //!
 //! How its bytes travel is told by [`super::stdio`] and [`super::http`]; here is what is the same for both.
 
-use std::collections::HashMap;
+mod waiting;
+
+pub use waiting::WaitingCount;
+use waiting::{Pending, Waiting};
 
 use super::message::{Era, Handshake, Id, Outcome, Peer, Request, Response};
 use super::signature::Marks;
@@ -11,12 +14,12 @@ use crate::flow::FlowId;
 use crate::observation::{CallStatus, Evidence, Transport};
 use crate::redact;
 
-/// Requests of one session that may wait at the same time; the oldest is given up as unanswered.
-const PENDING_MAX: usize = 4096;
-/// Finished calls kept back while a session is not identified, and the most that one event can finish.
-const FINISHED_MAX: usize = PENDING_MAX + 1;
+/// Finished calls kept back while a session is not identified: it may never be told at all.
+const FINISHED_MAX: usize = 64;
 /// Answers kept that were reported before their requests, and for how long.
-const EARLY_MAX: usize = 64;
+const EARLY_MAX: usize = 8;
+/// A tool list longer than this is not kept with an early answer; it comes again.
+const EARLY_TOOLS_MAX: usize = 64;
 const EARLY_NS: u64 = 5_000_000_000;
 /// Pieces of evidence kept of one session: the first ones tell most.
 const EVIDENCE_MAX: usize = 16;
@@ -64,17 +67,6 @@ pub struct EarlyAnswer {
     pub marks: Marks,
 }
 
-#[derive(Clone, Debug)]
-struct Pending {
-    exchange: Option<ExchangeKey>,
-    since: UnixNs,
-    method: String,
-    name: Option<String>,
-    bytes: u64,
-    /// 0 where the request is no call (`ping`, `initialize`, `server/discover`).
-    number: u64,
-}
-
 /// Where an HTTP session goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpPlace {
@@ -104,7 +96,7 @@ pub struct Outline {
 }
 
 /// An MCP conversation, or what may turn out to be one.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Session {
     /// Its number.
     pub number: SessionNumber,
@@ -146,8 +138,7 @@ pub struct Session {
     modern_answered: bool,
     /// Different methods that were answered and are MCP's but not MCP's alone.
     strong_methods: Vec<String>,
-    pending: HashMap<Id, Vec<Pending>>,
-    pending_count: usize,
+    waiting: Waiting,
     /// Calls that finished and were not told yet.
     finished: Vec<Call>,
     early: Vec<EarlyAnswer>,
@@ -161,6 +152,7 @@ impl Session {
         time: UnixNs,
         transport: Transport,
         channel: Channel,
+        waiting: WaitingCount,
     ) -> Self {
         Self {
             number,
@@ -183,8 +175,7 @@ impl Session {
             era: Era::Unknown,
             modern_answered: false,
             strong_methods: Vec::new(),
-            pending: HashMap::new(),
-            pending_count: 0,
+            waiting: Waiting::new(waiting),
             finished: Vec::new(),
             early: Vec::new(),
         }
@@ -240,14 +231,9 @@ impl Session {
             bytes: bytes as u64,
             number,
         };
-        if self.pending_count >= PENDING_MAX {
-            self.give_up_oldest(time);
+        if let Some(gone) = self.waiting.add(request.id.clone(), pending) {
+            self.finish_call(time, gone, CallStatus::Unanswered, None, None);
         }
-        self.pending_count += 1;
-        self.pending
-            .entry(request.id.clone())
-            .or_default()
-            .push(pending);
         self.early
             .retain(|early| early.time.saturating_add(EARLY_NS) > time);
         let early = self
@@ -263,13 +249,22 @@ impl Session {
         if self.early.len() >= EARLY_MAX {
             self.early.remove(0);
         }
+        let mut early = early;
+        if early
+            .response
+            .tools
+            .as_ref()
+            .is_some_and(|tools| tools.len() > EARLY_TOOLS_MAX)
+        {
+            early.response.tools = None;
+        }
         self.early.push(early);
     }
 
     /// Whether a request with this id waits.
     #[must_use]
     pub fn awaits(&self, id: &Id) -> bool {
-        self.pending.contains_key(id)
+        self.waiting.contains(id)
     }
 
     /// Takes an answer of the server. Gives the method it answers, or none when nothing waits for it.
@@ -281,7 +276,7 @@ impl Session {
         bytes: usize,
     ) -> Option<String> {
         let id = response.id.as_ref()?;
-        let pending = self.take_pending(id, exchange)?;
+        let pending = self.waiting.take(id, exchange)?;
         self.last_seen = self.last_seen.max(time);
         if let Some(handshake) = &response.handshake {
             self.handshake(&pending.method, handshake);
@@ -304,28 +299,16 @@ impl Session {
 
     /// The client takes a request back.
     pub fn cancel(&mut self, time: UnixNs, id: &Id) {
-        if let Some(pending) = self.take_pending(id, None) {
+        if let Some(pending) = self.waiting.take(id, None) {
             self.finish_call(time, pending, CallStatus::Cancelled, None, None);
         }
     }
 
     /// An exchange is over: what it carried and nobody answered failed with it.
     pub fn exchange_failed(&mut self, time: UnixNs, exchange: ExchangeKey, error_text: &str) {
-        let ids: Vec<Id> = self
-            .pending
-            .iter()
-            .filter(|(_, waiting)| {
-                waiting
-                    .iter()
-                    .any(|pending| pending.exchange == Some(exchange))
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in ids {
-            if let Some(pending) = self.take_pending(&id, Some(exchange)) {
-                let text = Some(error_text.to_owned());
-                self.finish_call(time, pending, CallStatus::Error, None, text);
-            }
+        for pending in self.waiting.take_exchange(exchange) {
+            let text = Some(error_text.to_owned());
+            self.finish_call(time, pending, CallStatus::Error, None, text);
         }
     }
 
@@ -335,14 +318,7 @@ impl Session {
             return;
         }
         self.ended = true;
-        let mut left: Vec<Pending> = self
-            .pending
-            .drain()
-            .flat_map(|(_, waiting)| waiting)
-            .collect();
-        left.sort_by_key(|pending| pending.number);
-        self.pending_count = 0;
-        for pending in left {
+        for pending in self.waiting.take_all() {
             self.finish_call(time, pending, CallStatus::Unanswered, None, None);
         }
     }
@@ -352,9 +328,8 @@ impl Session {
     pub fn is_handshaking(&self) -> bool {
         self.initialized
             && self
-                .pending
-                .values()
-                .flatten()
+                .waiting
+                .iter()
                 .any(|pending| pending.method == "initialize")
     }
 
@@ -409,31 +384,6 @@ impl Session {
         matches!(outcome, Outcome::Error { .. }) && !self.initialized && !self.modern_answered
     }
 
-    fn take_pending(&mut self, id: &Id, exchange: Option<ExchangeKey>) -> Option<Pending> {
-        let waiting = self.pending.get_mut(id)?;
-        let own = waiting
-            .iter()
-            .position(|pending| exchange.is_some() && pending.exchange == exchange);
-        let pending = waiting.remove(own.unwrap_or(0));
-        if waiting.is_empty() {
-            self.pending.remove(id);
-        }
-        self.pending_count -= 1;
-        Some(pending)
-    }
-
-    fn give_up_oldest(&mut self, time: UnixNs) {
-        let oldest = self
-            .pending
-            .iter()
-            .filter_map(|(id, waiting)| waiting.first().map(|pending| (pending.since, id)))
-            .min_by_key(|(since, _)| *since)
-            .map(|(_, id)| id.clone());
-        if let Some(pending) = oldest.and_then(|id| self.take_pending(&id, None)) {
-            self.finish_call(time, pending, CallStatus::Unanswered, None, None);
-        }
-    }
-
     fn finish_call(
         &mut self,
         time: UnixNs,
@@ -447,7 +397,7 @@ impl Session {
         }
         let answered = !matches!(status, CallStatus::Unanswered);
         // Only a session that is not identified keeps its calls back: it may never be told at all.
-        if self.finished.len() >= FINISHED_MAX {
+        if !self.identified && self.finished.len() >= FINISHED_MAX {
             return;
         }
         self.finished.push(Call {

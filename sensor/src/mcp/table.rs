@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::message::{Request, Response};
-use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber};
+use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber, WaitingCount};
 use super::signature::{Mark, Marks, Sign};
 use super::tools::Tool;
 use crate::event::{Channel, ProcessKey, UnixNs};
@@ -35,6 +35,7 @@ pub struct SessionTable {
     tool_lists: Vec<(SessionNumber, Vec<Tool>)>,
     evicted: u64,
     messages: u64,
+    waiting: WaitingCount,
 }
 
 impl SessionTable {
@@ -50,6 +51,7 @@ impl SessionTable {
             tool_lists: Vec::new(),
             evicted: 0,
             messages: 0,
+            waiting: WaitingCount::default(),
         }
     }
 
@@ -60,9 +62,10 @@ impl SessionTable {
         }
         let number = SessionNumber(self.next);
         self.next += 1;
+        let waiting = self.waiting.clone();
         self.sessions
             .entry(number)
-            .or_insert_with(|| Session::new(number, time, transport, channel))
+            .or_insert_with(|| Session::new(number, time, transport, channel, waiting))
     }
 
     /// The session, until it is forgotten.

@@ -1,7 +1,7 @@
 //! What the pass does about flows beside reading them: verdicts for the kernel, another look, the end.
 
 use super::{Output, Pipeline, SWEEP_NS};
-use crate::event::{EndKey, FlowVerdict, UnixNs};
+use crate::event::{EndKey, FlowVerdict, LossReason, UnixNs};
 use crate::flow::{FlowId, Lane, Side};
 
 impl Pipeline {
@@ -32,6 +32,40 @@ impl Pipeline {
             if !self.waiting.contains(&flow) {
                 self.waiting.push(flow);
             }
+        }
+    }
+
+    /// Counts what a flow keeps of unfinished messages. When all flows together keep too much, those that
+    /// keep most let go: nobody can fill our memory by never finishing a line.
+    pub(super) fn weigh(&mut self, id: FlowId) {
+        self.reweigh(id);
+        while self.pending_bytes > self.limits.buffer_bytes_max {
+            let heaviest = self
+                .readers
+                .iter()
+                .max_by_key(|(_, reader)| reader.pending_bytes);
+            let Some(heaviest) = heaviest.map(|(id, _)| *id) else {
+                return;
+            };
+            if let Some(reader) = self.readers.get_mut(&heaviest) {
+                reader.decoder.shed();
+            }
+            self.http.shed(heaviest);
+            self.lose(LossReason::BufferFull, 1);
+            let before = self.pending_bytes;
+            self.reweigh(heaviest);
+            if self.pending_bytes >= before {
+                return;
+            }
+        }
+    }
+
+    fn reweigh(&mut self, id: FlowId) {
+        let bodies = self.http.pending_bytes(id);
+        if let Some(reader) = self.readers.get_mut(&id) {
+            let pending_bytes = reader.decoder.pending_bytes() + bodies;
+            self.pending_bytes = self.pending_bytes - reader.pending_bytes + pending_bytes;
+            reader.pending_bytes = pending_bytes;
         }
     }
 
@@ -87,6 +121,11 @@ impl Pipeline {
         }
         let flows = &self.flows;
         self.readers.retain(|flow, _| flows.get(*flow).is_some());
+        self.pending_bytes = self
+            .readers
+            .values()
+            .map(|reader| reader.pending_bytes)
+            .sum();
     }
 }
 

@@ -191,3 +191,16 @@ fn a_process_that_vanishes_ends_its_session_and_its_calls() {
         .collect();
     assert_eq!(calls, [observation::CallStatus::Unanswered]);
 }
+
+#[test]
+fn lines_that_never_end_share_one_budget() {
+    let mut run = Run::new();
+    run.pipeline.limits.buffer_bytes_max = 1 << 20;
+    for inode in 0..64 {
+        let mut bytes = vec![b'x'; 64 * 1024];
+        bytes[0] = b'{';
+        run.event(moved(CLIENT, 1000 + inode, Direction::Write, 0, &bytes));
+        assert!(run.pipeline.pending_bytes <= 1 << 20);
+    }
+    assert_eq!(run.pipeline.counters().lost[&LossReason::BufferFull], 48);
+}

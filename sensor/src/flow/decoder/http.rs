@@ -14,6 +14,9 @@ const HELD_NS: u64 = 2_000_000_000;
 /// How many bytes of it: more than a first answer has while its request is still under way.
 const HELD_BYTES_MAX: usize = 256 * 1024;
 
+/// What keeping a piece costs beside its bytes.
+const PIECE_BYTES: usize = 64;
+
 /// The connection and what waits.
 pub(super) struct HttpFlow {
     connection: Connection,
@@ -44,6 +47,16 @@ impl HttpFlow {
         !self.held.is_empty()
     }
 
+    pub(super) fn pending_bytes(&self) -> usize {
+        // What is held in many small pieces costs more than its bytes.
+        self.connection.pending_bytes() + self.held_bytes + self.held.len() * PIECE_BYTES
+    }
+
+    /// Forgets what is held, and where in a message each side was.
+    pub(super) fn shed(&mut self) {
+        *self = Self::new(self.client);
+    }
+
     pub(super) fn push(
         &mut self,
         time: UnixNs,
@@ -65,7 +78,7 @@ impl HttpFlow {
             }
             self.held_bytes += bytes.len();
             self.held.push((lost, bytes.to_vec()));
-            if self.held_bytes > HELD_BYTES_MAX {
+            if self.held_bytes + self.held.len() * PIECE_BYTES > HELD_BYTES_MAX {
                 self.release(lane.flow, out);
             }
         }

@@ -66,6 +66,18 @@ impl Exchanges {
         self.flows.get(&flow).into_iter().flat_map(BTreeMap::values)
     }
 
+    pub(super) fn shed(&mut self, flow: FlowId) {
+        for exchange in self
+            .flows
+            .get_mut(&flow)
+            .into_iter()
+            .flat_map(BTreeMap::values_mut)
+        {
+            exchange.request_gap(1);
+            exchange.answer.gap(1);
+        }
+    }
+
     pub(super) fn forget(&mut self, number: SessionNumber) {
         for exchange in self.flows.values_mut().flat_map(BTreeMap::values_mut) {
             if exchange.session == Some(number) {
@@ -124,6 +136,19 @@ impl Exchange {
             orphan: true,
             ..Self::new(since, client, head)
         }
+    }
+
+    pub(super) fn pending_bytes(&self) -> usize {
+        let answer = match &self.answer {
+            Answer::Nothing => 0,
+            Answer::Json(body) => body.pending_bytes(),
+            Answer::Events(decoder) => decoder.pending_bytes(),
+        };
+        answer
+            + self
+                .request
+                .as_ref()
+                .map_or(0, BodyCollector::pending_bytes)
     }
 
     pub(super) fn request_body(&mut self, bytes: &[u8]) {

@@ -1,0 +1,177 @@
+//! Requests of one session that wait for an answer, bounded per session and over all sessions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::ExchangeKey;
+use crate::event::UnixNs;
+use crate::mcp::message::Id;
+
+/// Requests of one session that may wait at the same time.
+const OWN_MAX: usize = 4096;
+/// Requests of all sessions that may wait at the same time.
+const ALL_MAX: usize = 65_536;
+
+/// A request without an answer.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) exchange: Option<ExchangeKey>,
+    pub(super) since: UnixNs,
+    pub(super) method: String,
+    pub(super) name: Option<String>,
+    pub(super) bytes: u64,
+    /// 0 where the request is no call (`ping`, `initialize`, `server/discover`).
+    pub(super) number: u64,
+}
+
+/// How many requests wait over all sessions.
+#[derive(Clone, Debug, Default)]
+pub struct WaitingCount(Arc<AtomicUsize>);
+
+/// The requests of one session that wait.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    requests: HashMap<Id, Vec<Pending>>,
+    own: usize,
+    all: WaitingCount,
+}
+
+impl Waiting {
+    pub(super) fn new(all: WaitingCount) -> Self {
+        Self {
+            requests: HashMap::new(),
+            own: 0,
+            all,
+        }
+    }
+
+    /// Adds a request. Gives one that has to make way for it: the oldest of this session, or itself.
+    pub(super) fn add(&mut self, id: Id, pending: Pending) -> Option<Pending> {
+        let full = self.own >= OWN_MAX || self.all.0.load(Ordering::Relaxed) >= ALL_MAX;
+        let oldest = if full { self.take_oldest() } else { None };
+        if full && oldest.is_none() {
+            return Some(pending);
+        }
+        self.own += 1;
+        self.all.0.fetch_add(1, Ordering::Relaxed);
+        self.requests.entry(id).or_default().push(pending);
+        oldest
+    }
+
+    pub(super) fn contains(&self, id: &Id) -> bool {
+        self.requests.contains_key(id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
+        self.requests.values().flatten()
+    }
+
+    /// The request of this id, by preference the one of this exchange.
+    pub(super) fn take(&mut self, id: &Id, exchange: Option<ExchangeKey>) -> Option<Pending> {
+        let same = self.requests.get_mut(id)?;
+        let own = same
+            .iter()
+            .position(|pending| exchange.is_some() && pending.exchange == exchange);
+        let pending = same.remove(own.unwrap_or(0));
+        if same.is_empty() {
+            self.requests.remove(id);
+        }
+        self.gone(1);
+        Some(pending)
+    }
+
+    /// Every request of an exchange.
+    pub(super) fn take_exchange(&mut self, exchange: ExchangeKey) -> Vec<Pending> {
+        let of_exchange = |pending: &Pending| pending.exchange == Some(exchange);
+        let ids: Vec<Id> = self
+            .requests
+            .iter()
+            .filter(|(_, same)| same.iter().any(of_exchange))
+            .map(|(id, _)| id.clone())
+            .collect();
+        ids.iter()
+            .filter_map(|id| self.take(id, Some(exchange)))
+            .collect()
+    }
+
+    /// All of them, in their order.
+    pub(super) fn take_all(&mut self) -> Vec<Pending> {
+        let mut left: Vec<Pending> = self.requests.drain().flat_map(|(_, same)| same).collect();
+        left.sort_by_key(|pending| pending.number);
+        self.gone(left.len());
+        left
+    }
+
+    fn take_oldest(&mut self) -> Option<Pending> {
+        let oldest = self
+            .requests
+            .iter()
+            .filter_map(|(id, same)| same.first().map(|pending| (pending.since, id)))
+            .min_by_key(|(since, _)| *since)
+            .map(|(_, id)| id.clone())?;
+        self.take(&oldest, None)
+    }
+
+    fn gone(&mut self, count: usize) {
+        self.own -= count;
+        self.all.0.fetch_sub(count, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.gone(self.own);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(number: u64) -> Pending {
+        Pending {
+            exchange: None,
+            since: number,
+            method: "m".into(),
+            name: None,
+            bytes: 0,
+            number,
+        }
+    }
+
+    #[test]
+    fn one_session_gives_up_its_oldest() {
+        let mut waiting = Waiting::new(WaitingCount::default());
+        for number in 0..OWN_MAX as u64 {
+            assert!(
+                waiting
+                    .add(Id::Number(number as i64), pending(number))
+                    .is_none()
+            );
+        }
+        let gone = waiting.add(Id::Number(-1), pending(9999));
+        assert_eq!(gone.map(|pending| pending.number), Some(0));
+    }
+
+    #[test]
+    fn all_sessions_together_are_bounded_and_counted_back() {
+        let all = WaitingCount::default();
+        let mut sessions: Vec<Waiting> = (0..ALL_MAX / OWN_MAX + 1)
+            .map(|_| Waiting::new(all.clone()))
+            .collect();
+        let mut refused = 0;
+        for waiting in &mut sessions {
+            for number in 0..OWN_MAX as u64 {
+                refused += usize::from(
+                    waiting
+                        .add(Id::Number(number as i64), pending(number))
+                        .is_some(),
+                );
+            }
+        }
+        assert_eq!(refused, OWN_MAX, "the last session finds no room");
+        drop(sessions);
+        assert_eq!(all.0.load(Ordering::Relaxed), 0);
+    }
+}
