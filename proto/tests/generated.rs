@@ -5,7 +5,8 @@ use std::{env, fs, path::Path};
 #[test]
 fn committed_code_matches_the_proto_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = protox::compile(["gnomon/v1/ingest.proto"], [root]).expect("the .proto files compile");
+    let files =
+        protox::compile(["gnomon/v1/ingest.proto"], [root]).expect("the .proto files compile");
     let folder = tempfile::tempdir().expect("a temporary folder");
     tonic_prost_build::configure()
         .out_dir(folder.path())

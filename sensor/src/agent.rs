@@ -13,7 +13,7 @@ use gnomon_policy::Policy;
 use crate::event::{Event, UnixNs};
 use crate::host::LiveHost;
 use crate::kernel::{self, Kernel, Ring};
-use crate::observation::{Body, HostName, Observation, Stats};
+use crate::observation::{Body, Coverage, CoverageState, HostName, Observation, Stats};
 use crate::own;
 use crate::pipeline::{Limits, Output, Pipeline};
 use crate::snapshot;
@@ -24,6 +24,9 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 const QUIET_WAIT: Duration = Duration::from_millis(250);
 /// Statistics are stated this often.
 const STATS_EVERY: Duration = Duration::from_secs(60);
+
+/// Reads of the ring at the end: what comes faster than this is not waited for.
+const DRAIN_TURNS_MAX: usize = 256;
 
 /// What a sensor is started with.
 pub struct Settings {
@@ -55,6 +58,8 @@ pub struct Agent {
     kernel: Kernel,
     ring: Ring,
     pipeline: Pipeline,
+    /// What could not be had, until it is stated.
+    missing: Vec<Observation>,
     stats_at: Instant,
 }
 
@@ -78,14 +83,22 @@ impl Agent {
             Limits::default(),
         );
         let mut output = Output::default();
-        let before = snapshot::snapshot(&mut kernel).context("cannot take in what runs already")?;
-        for event in before {
-            pipeline.push(event, &mut output);
+        let mut missing = missing_hooks(&kernel.hooks());
+        match snapshot::snapshot(&mut kernel) {
+            Ok(before) => before
+                .into_iter()
+                .for_each(|event| pipeline.push(event, &mut output)),
+            Err(error) => missing.push(coverage(
+                "snapshot",
+                CoverageState::Late,
+                format!("{error}: what ran before the sensor is not attributed"),
+            )),
         }
         Ok(Self {
             kernel,
             ring,
             pipeline,
+            missing,
             stats_at: Instant::now(),
         })
     }
@@ -111,6 +124,9 @@ impl Agent {
         duration: Option<Duration>,
         sink: &mut dyn Sink,
     ) -> Result<()> {
+        std::mem::take(&mut self.missing)
+            .into_iter()
+            .try_for_each(|missing| sink.take(missing))?;
         let until = duration.and_then(|duration| Instant::now().checked_add(duration));
         while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
             if let Some(policy) = sink.policy() {
@@ -119,6 +135,7 @@ impl Agent {
             self.turn(until, sink)?;
         }
         let mut output = Output::default();
+        self.drain(&mut output)?;
         self.pipeline.finish(now(), &mut output);
         self.apply(output, sink)?;
         let stats = self.stats(sink);
@@ -151,6 +168,24 @@ impl Agent {
             self.stats_at = Instant::now();
             let stats = self.stats(sink);
             sink.take(stats)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what the kernel had to say until now.
+    fn drain(&mut self, output: &mut Output) -> Result<()> {
+        for _ in 0..DRAIN_TURNS_MAX {
+            let mut events = Vec::new();
+            let count = self
+                .ring
+                .read(Duration::ZERO, &mut events)
+                .context("cannot read the ring buffer")?;
+            events
+                .into_iter()
+                .for_each(|event| self.pipeline.push(event, output));
+            if count == 0 {
+                break;
+            }
         }
         Ok(())
     }
@@ -203,6 +238,27 @@ impl Agent {
             time: now(),
             body: Body::Stats(stats),
         }
+    }
+}
+
+fn missing_hooks(hooks: &BTreeMap<String, String>) -> Vec<Observation> {
+    let off = hooks
+        .iter()
+        .filter_map(|(hook, state)| Some((hook, state.strip_prefix("off: ")?)));
+    off.map(|(hook, reason)| coverage(hook, CoverageState::Detached, reason.to_owned()))
+        .collect()
+}
+
+fn coverage(what: &str, state: CoverageState, reason: String) -> Observation {
+    let coverage = Coverage {
+        process: None,
+        what: what.to_owned(),
+        state,
+        reason: Some(reason),
+    };
+    Observation {
+        time: now(),
+        body: Body::Coverage(coverage),
     }
 }
 

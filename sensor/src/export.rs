@@ -181,6 +181,12 @@ impl Exporter {
         }
     }
 
+    /// Whether somebody still takes what is sent.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// The latest policy that the collector has sent.
     #[must_use]
     pub fn policy(&self) -> watch::Receiver<Option<PolicyUpdate>> {

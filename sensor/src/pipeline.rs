@@ -6,7 +6,7 @@
 mod flows;
 mod telling;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use gnomon_policy::{Fronts, Policy};
 
@@ -26,6 +26,7 @@ use crate::observation::{HostName, Observation};
 use crate::process::listeners::Listeners;
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
+use crate::statement::Known;
 use telling::Told;
 
 /// Bounds of the tables. What has to make way is counted under `table_full`.
@@ -51,6 +52,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// How long bytes of a flow that was given up may still be on their way from the kernel.
+const UNDER_WAY_NS: u64 = 1_000_000_000;
 
 /// How often ended processes, idle sessions and dead flows are looked for.
 const SWEEP_NS: u64 = 5_000_000_000;
@@ -81,6 +85,8 @@ pub struct Counters {
 struct Reader {
     decoder: Decoder,
     appraisal: Appraisal,
+    /// When it was given up.
+    closed_at: UnixNs,
     /// As last counted into the sum over all flows.
     pending_bytes: usize,
 }
@@ -97,11 +103,16 @@ pub struct Pipeline {
     flows: FlowTable,
     readers: HashMap<FlowId, Reader>,
     /// Flows with bytes that wait for what should have come before them.
-    waiting: Vec<FlowId>,
+    waiting: BTreeSet<FlowId>,
+    /// Lanes with requests whose answers may come on a flow that was given up.
+    reopening: BTreeSet<Lane>,
+    /// Processes that ended since flows were last swept.
+    exited: HashSet<ProcessKey>,
     sessions: SessionTable,
     stdio: Stdio,
     http: Http,
     told: Told,
+    known: Known,
     counters: Counters,
     swept: UnixNs,
     limits: Limits,
@@ -129,11 +140,14 @@ impl Pipeline {
             listeners: Listeners::default(),
             flows: FlowTable::new(limits.flows_max),
             readers: HashMap::new(),
-            waiting: Vec::new(),
+            waiting: BTreeSet::new(),
+            reopening: BTreeSet::new(),
+            exited: HashSet::new(),
             sessions: SessionTable::new(limits.sessions_max),
             stdio: Stdio::default(),
             http: Http::default(),
             told: Told::default(),
+            known: Known::default(),
             counters: Counters::default(),
             swept: 0,
             limits,
@@ -165,7 +179,7 @@ impl Pipeline {
                 }
             }
             Body::SocketState(state) => self.socket_state(time, &state, output),
-            // Holding proves no use; it is kept by the kernel and asked for where it matters.
+            // Holding proves no use.
             Body::Holder { .. } => {}
             Body::Lost { reason, count } => self.lose(reason, count),
         }
@@ -176,9 +190,7 @@ impl Pipeline {
     pub fn state(&mut self, now: UnixNs, output: &mut Output) {
         self.tick(now, output);
         self.tell(now, output);
-        let evicted = self.flows.take_evicted()
-            + self.processes.take_evicted()
-            + self.sessions.take_evicted();
+        let evicted = self.processes.take_evicted() + self.sessions.take_evicted();
         let dropped = self.listeners.take_dropped();
         self.lose(LossReason::TableFull, evicted + dropped);
     }
@@ -222,16 +234,21 @@ impl Pipeline {
     fn exit(&mut self, time: UnixNs, process: ProcessKey) {
         self.listeners.exit(process);
         self.processes.exit(time, process);
-        self.sessions.end_process(time, process);
+        let listeners = &self.listeners;
+        self.sessions
+            .end_process(time, process, |address| listeners.is_served(address));
+        self.exited.insert(process);
     }
 
     fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
         let (arrival, replaced) = self.flows.arrive(time, transfer);
-        if let Some(flow) = replaced {
+        let evicted = self.flows.take_evicted();
+        self.lose(LossReason::TableFull, evicted.len() as u64);
+        for flow in replaced.into_iter().chain(evicted) {
             self.flow_ended(time, flow);
         }
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
-            self.reopen_answers(arrival.lane);
+            self.reopening.insert(arrival.lane);
         }
         if !arrival.taken {
             return;
@@ -242,8 +259,11 @@ impl Pipeline {
         let channel = flow.channel;
         self.counters.bytes += transfer.payload.len() as u64;
         let reader = self.readers.entry(arrival.lane.flow).or_default();
-        if reader.decoder.reading() == Reading::Closed && transfer.lost_before > 0 {
-            reader.appraisal.renew();
+        let looks_again =
+            transfer.lost_before > 0 || reader.closed_at.saturating_add(UNDER_WAY_NS) < time;
+        if reader.decoder.reading() == Reading::Closed && looks_again {
+            reader.appraisal.look_again();
+            reader.decoder.reopen();
         }
         reader.appraisal.bytes(transfer.payload.len() as u64);
         let mut frames = Vec::new();
@@ -264,8 +284,8 @@ impl Pipeline {
             };
             reader.decoder.push(time, channel, chunk, &mut frames);
         }
-        if reader.decoder.waits() && !self.waiting.contains(&arrival.lane.flow) {
-            self.waiting.push(arrival.lane.flow);
+        if reader.decoder.waits() {
+            self.waiting.insert(arrival.lane.flow);
         }
         self.frames(time, frames);
         self.weigh(arrival.lane.flow);
@@ -317,7 +337,7 @@ impl Pipeline {
             self.stdio
                 .message(time, lane, message, &self.flows, &mut self.sessions);
             if asks && self.stdio.is_unpaired(lane) {
-                self.reopen_answers(lane);
+                self.reopening.insert(lane);
             }
         }
     }
@@ -329,7 +349,10 @@ impl Pipeline {
                 self.listeners.open(state.end.key, tuple.local, process);
             }
             (TcpState::Close, _) => {
-                self.listeners.close(state.end.key, tuple.local);
+                // A listening socket has no other side.
+                if tuple.remote.port() == 0 {
+                    self.listeners.close(state.end.key, tuple.local);
+                }
                 if let Some(id) = self.flows.flow_of(&state.end) {
                     if let Some(flow) = self.flows.get(id) {
                         output.closed.extend(flows::flow_keys(flow.keys));
@@ -348,6 +371,9 @@ impl Pipeline {
         }
         self.frames(time, frames);
         self.stdio.lane_ended(time, lane, &mut self.sessions);
+        if let Some(flow) = self.flows.get_mut(lane.flow) {
+            flow.ending = true;
+        }
     }
 
     fn flow_ended(&mut self, time: UnixNs, flow: FlowId) {
@@ -363,12 +389,13 @@ impl Pipeline {
     }
 
     fn tick(&mut self, now: UnixNs, output: &mut Output) {
+        self.reopen_answers();
         for flow in std::mem::take(&mut self.waiting) {
             let mut frames = Vec::new();
             if let Some(reader) = self.readers.get_mut(&flow) {
                 reader.decoder.tick(now, flow, &mut frames);
                 if reader.decoder.waits() {
-                    self.waiting.push(flow);
+                    self.waiting.insert(flow);
                 }
             }
             self.frames(now, frames);
@@ -381,7 +408,8 @@ impl Pipeline {
             );
         }
         self.stdio.tick(now, &self.flows, &mut self.sessions);
-        if self.swept.saturating_add(SWEEP_NS) <= now {
+        // Also when the clock was set back.
+        if self.swept.saturating_add(SWEEP_NS) <= now || now < self.swept {
             self.swept = now;
             self.http.tick(now, &mut self.sessions);
             self.processes.tick(now);

@@ -2,11 +2,13 @@
 //!
 //! Everything textual passes the redactor here.
 
-use std::sync::Arc;
+mod known;
+
+pub(crate) use known::Known;
 
 use gnomon_policy::{BaseRoute, Fronts, Policy, judge};
 
-use crate::event::{Exec, ProcessKey};
+use crate::event::ProcessKey;
 use crate::flow::FlowTable;
 use crate::host::Host;
 use crate::mcp::message::Peer;
@@ -17,7 +19,6 @@ use crate::observation::{
 };
 use crate::process::application::application;
 use crate::process::listeners::Listeners;
-use crate::process::package;
 use crate::process::table::ProcessTable;
 use crate::redact;
 
@@ -30,6 +31,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) host: &'a mut dyn Host,
     pub(crate) host_name: &'a HostName,
+    pub(crate) known: &'a mut Known,
 }
 
 impl Sources<'_> {
@@ -55,7 +57,7 @@ impl Sources<'_> {
             transport: session.transport,
             channel: session.channel.into(),
             tls: None,
-            revision: session.revision.clone(),
+            revision: session.revision.as_deref().map(redact::text),
             base_route,
             via: None,
             judgement: judge(&gnomon_policy::Facts::default(), self.policy),
@@ -73,25 +75,8 @@ impl Sources<'_> {
         stated
     }
 
-    /// States a process; none where nothing but its number is known would be of no use to anybody.
     fn process(&mut self, key: ProcessKey) -> Process {
-        let image = self.processes.image(key).cloned();
-        let image = image.as_deref();
-        Process {
-            pid: key.pid,
-            exe: image
-                .and_then(|image| image.exe.as_deref())
-                .map(redact::text),
-            argv: image
-                .map(|image| redact::argv(&image.argv))
-                .unwrap_or_default(),
-            user: image.and_then(|image| self.host.user(image.uid)),
-            uid: image.map(|image| image.uid),
-            container: self.host.container(key.pid).map(|container| container.id),
-            started: image
-                .map(|image| image.started)
-                .filter(|started| *started > 0),
-        }
+        self.known.process(key, self.processes, self.host)
     }
 
     fn client(&mut self, session: &Session) -> Client {
@@ -115,10 +100,9 @@ impl Sources<'_> {
     fn server(&mut self, session: &Session, route: BaseRoute, facts: &Facts) -> Server {
         let Peer { name, version } = session.server_peer.clone().unwrap_or_default();
         let endpoint = endpoint(session, facts);
-        let image = session
+        let local = session
             .server
-            .and_then(|process| self.processes.image(process).cloned());
-        let local = image.and_then(|image| self.identity(&image));
+            .and_then(|process| self.known.identity(process, self.processes, self.host));
         let remote = || {
             let remote = matches!(route, BaseRoute::Direct) || session.server.is_none();
             let url = endpoint.as_deref().filter(|_| remote)?;
@@ -139,30 +123,6 @@ impl Sources<'_> {
             endpoint,
             process: session.server.map(|process| self.process(process)),
         }
-    }
-
-    fn identity(&mut self, image: &Arc<Exec>) -> Option<(ServerKey, Strength)> {
-        let host = &mut *self.host;
-        let mut read = |path: &str| host.read_text(image, path);
-        let package = package::package(
-            image.exe.as_deref(),
-            &image.argv,
-            image.cwd.as_deref(),
-            &mut read,
-        );
-        // A script that no package names is known by its content, as a program of its own is.
-        let script = package
-            .as_ref()
-            .and_then(|package| package.key.strip_prefix("file:"));
-        if let (Some(package), None) = (&package, script) {
-            let strength = match package.strength {
-                package::Strength::Claimed => Strength::Claimed,
-                package::Strength::Verified => Strength::Verified,
-            };
-            return Some((ServerKey::new(&redact::text(&package.key)), strength));
-        }
-        let digest = self.host.digest(image, script)?;
-        Some((ServerKey::new(&format!("bin:{digest}")), Strength::Verified))
     }
 
     fn facts(&mut self, session: &Session) -> Facts {

@@ -1,5 +1,8 @@
 //! `gnomon-sensor doctor`: what this kernel and host allow.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
+
 use anyhow::Result;
 use gnomon_sensor::kernel::support::{self, Support};
 use gnomon_sensor::output::escaped;
@@ -27,12 +30,12 @@ enum Format {
 
 pub(super) fn doctor(arguments: &Arguments) -> Result<()> {
     let report = support::report();
-    match arguments.format {
+    let text = match arguments.format {
         Format::Table => table(&report),
-        Format::Json => println!("{}", serde_json::to_string_pretty(&rows(&report))?),
+        Format::Json => serde_json::to_string_pretty(&rows(&report))? + "\n",
         Format::Csv => csv(&report),
-    }
-    Ok(())
+    };
+    Ok(std::io::stdout().write_all(text.as_bytes())?)
 }
 
 fn rows(report: &[Support]) -> Vec<serde_json::Value> {
@@ -44,27 +47,35 @@ fn rows(report: &[Support]) -> Vec<serde_json::Value> {
     report.iter().map(row).collect()
 }
 
-fn table(report: &[Support]) {
+fn table(report: &[Support]) -> String {
+    let mut text = String::new();
     for support in report {
         let state = if support.ok { "yes" } else { "NO " };
-        println!("{state}  {:<24} {}", support.what, escaped(&support.detail));
+        let _ = writeln!(
+            text,
+            "{state}  {:<24} {}",
+            support.what,
+            escaped(&support.detail)
+        );
         if let Some(advice) = &support.advice {
-            println!("     {:<24} -> {}", "", escaped(advice));
+            let _ = writeln!(text, "     {:<24} -> {}", "", escaped(advice));
         }
     }
+    text
 }
 
-fn csv(report: &[Support]) {
+fn csv(report: &[Support]) -> String {
     let quoted = |text: &str| format!("\"{}\"", escaped(text).replace('"', "\"\""));
-    println!("what,ok,detail,advice");
+    let mut text = String::from("what,ok,detail,advice\n");
     for support in report {
         let advice = support.advice.as_deref().unwrap_or_default();
-        println!(
-            "{},{},{},{}",
+        let (detail, advice) = (quoted(&support.detail), quoted(advice));
+        let _ = writeln!(
+            text,
+            "{},{},{detail},{advice}",
             quoted(support.what),
-            support.ok,
-            quoted(&support.detail),
-            quoted(advice)
+            support.ok
         );
     }
+    text
 }

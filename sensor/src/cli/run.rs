@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gnomon_policy::Policy;
 use gnomon_sensor::agent::{Agent, Settings, Sink};
 use gnomon_sensor::config::{self, Config};
@@ -57,6 +57,10 @@ struct Sent {
 
 impl Sink for Sent {
     fn take(&mut self, observation: Observation) -> Result<()> {
+        ensure!(
+            self.exporter.is_running(),
+            "the export has stopped by itself; its reason is in the log above"
+        );
         self.exporter.send(observation);
         Ok(())
     }

@@ -72,6 +72,14 @@ impl Appraisal {
         };
     }
 
+    /// The kernel looks again by itself, or has forgotten what it was told.
+    pub fn look_again(&mut self) {
+        *self = Self {
+            mcp: self.mcp,
+            ..Self::default()
+        };
+    }
+
     /// What the kernel is to be told now, if anything. `session`: a session uses this flow or may begin on
     /// it. `unfinished`: the line that was begun.
     pub fn verdict(
@@ -81,7 +89,9 @@ impl Appraisal {
         unfinished: &[u8],
     ) -> Option<FlowVerdict> {
         let next = self.judge(reading, session, unfinished);
-        let again = next == Told::Inspect && self.since_told >= RENEW_BYTES;
+        // What is copied is told again now and then: the kernel's table is bounded, too, and what it has
+        // forgotten it takes for unjudged.
+        let again = next != Told::NotMcp && self.since_told >= RENEW_BYTES;
         if self.told == Some(next) && !again {
             return None;
         }

@@ -4,7 +4,7 @@
 //! two sockets with mirrored addresses; with a remote peer there is only ours. Every flow is found by what
 //! either side calls it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{FlowId, Lane, Side, users::Users};
 use crate::event::{Channel, Direction, End, EndKey, ProcessKey, Transfer, Tuple, UnixNs};
@@ -45,6 +45,10 @@ pub struct Flow {
     pub opened: UnixNs,
     /// Last use.
     pub last_used: UnixNs,
+    /// One side said that it has no more to say, or heard so.
+    pub ending: bool,
+    /// It carries a session: it makes way last.
+    pub pinned: bool,
     netns: u32,
 }
 
@@ -74,11 +78,12 @@ impl Flow {
             .or_else(|| self.lane(side.other()).readers.last())
     }
 
-    /// Everybody who was seen to read or write.
-    pub fn users(&self) -> impl Iterator<Item = ProcessKey> + '_ {
+    /// Nobody is known any more who reads or writes it.
+    #[must_use]
+    pub fn is_deserted(&self) -> bool {
         self.lanes
             .iter()
-            .flat_map(|lane| lane.writers.iter().chain(lane.readers.iter()))
+            .all(|lane| lane.writers.is_empty() && lane.readers.is_empty())
     }
 
     fn names(&self) -> impl Iterator<Item = Name> + use<> {
@@ -113,7 +118,7 @@ pub struct FlowTable {
     names: HashMap<Name, FlowId>,
     next: u64,
     flows_max: usize,
-    evicted: u64,
+    evicted: Vec<FlowId>,
 }
 
 impl FlowTable {
@@ -125,7 +130,7 @@ impl FlowTable {
             names: HashMap::new(),
             next: 1,
             flows_max,
-            evicted: 0,
+            evicted: Vec::new(),
         }
     }
 
@@ -140,8 +145,22 @@ impl FlowTable {
         self.flows.values()
     }
 
-    /// How many flows had to make way since the last call.
-    pub fn take_evicted(&mut self) -> u64 {
+    /// The flow, to be marked.
+    pub fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
+        self.flows.get_mut(&id)
+    }
+
+    /// Forgets processes that have ended.
+    pub fn forget_users(&mut self, ended: &HashSet<ProcessKey>) {
+        for lane in self.flows.values_mut().flat_map(|flow| &mut flow.lanes) {
+            lane.writers.forget(ended);
+            lane.readers.forget(ended);
+        }
+    }
+
+    /// Flows that had to make way since the last call; they are closed already.
+    #[must_use]
+    pub fn take_evicted(&mut self) -> Vec<FlowId> {
         std::mem::take(&mut self.evicted)
     }
 
@@ -243,6 +262,8 @@ impl FlowTable {
             lanes: [LaneUse::default(), LaneUse::default()],
             opened: time,
             last_used: time,
+            ending: false,
+            pinned: false,
             netns: scope(end),
         };
         for name in flow.names() {
@@ -254,16 +275,16 @@ impl FlowTable {
 
     /// Makes room for many at once, so that a full table does not search itself for every newcomer.
     fn evict(&mut self) {
-        let mut ages: Vec<(UnixNs, FlowId)> = self
+        let mut ages: Vec<(bool, UnixNs, FlowId)> = self
             .flows
             .values()
-            .map(|flow| (flow.last_used, flow.id))
+            .map(|flow| (flow.pinned, flow.last_used, flow.id))
             .collect();
         let share = (self.flows_max / 16).clamp(1, ages.len());
         ages.select_nth_unstable(share - 1);
-        for (_, id) in ages.into_iter().take(share) {
+        for (_, _, id) in ages.into_iter().take(share) {
             self.close(id);
-            self.evicted += 1;
+            self.evicted.push(id);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The few processes that read or write one lane.
 
+use std::collections::HashSet;
+
 use crate::event::ProcessKey;
 
 /// More than this many different processes on one side of a lane are not told apart: the oldest goes.
@@ -23,6 +25,11 @@ impl Users {
         }
         self.0.push(process);
         new
+    }
+
+    /// Forgets processes that have ended.
+    pub fn forget(&mut self, ended: &HashSet<ProcessKey>) {
+        self.0.retain(|process| !ended.contains(process));
     }
 
     /// All of them.

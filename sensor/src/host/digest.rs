@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
 use super::path::Mounts;
-use crate::event::{EndKey, Exec};
+use crate::event::{Exec, ProcessKey};
 
 /// Files waiting for their turn; more are asked for again later.
 const QUEUE_MAX: usize = 64;
@@ -18,42 +19,43 @@ const QUEUE_MAX: usize = 64;
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Digests kept.
 const KNOWN_MAX: usize = 4096;
-/// What a process runs: the executable, or the script that its interpreter was given.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Subject {
-    executable: Option<EndKey>,
-    /// Set for a script: its cgroup, working directory and argument: paths mean different files
-    /// in different containers.
-    script: Option<String>,
-}
 
-/// A subject, and where this program can read it.
-type Place = (Subject, String);
+/// A file as it is now: when it is written to, it is another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Content {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    changed: (i64, i64),
+}
 
 /// Digests that are known or on their way.
 pub(super) struct Digests {
-    known: HashMap<Subject, Option<String>>,
-    queue: SyncSender<Place>,
-    done: Receiver<(Subject, Option<String>)>,
+    known: HashMap<Content, Option<String>>,
+    /// What processes run, so that each is opened once, while it lives.
+    asked: HashMap<(ProcessKey, Option<String>), Content>,
+    queue: SyncSender<(Content, File)>,
+    done: Receiver<(Content, Option<String>)>,
     ready: bool,
 }
 
 impl Digests {
     pub(super) fn start() -> std::io::Result<Self> {
-        let (queue, subjects) = sync_channel::<Place>(QUEUE_MAX);
+        let (queue, files) = sync_channel::<(Content, File)>(QUEUE_MAX);
         let (results, done) = sync_channel(QUEUE_MAX);
         thread::Builder::new()
             .name("digest".into())
             .spawn(move || {
-                for (subject, path) in subjects {
-                    let digest = sha256(&path);
-                    if results.send((subject, digest)).is_err() {
+                for (content, file) in files {
+                    let digest = sha256(file);
+                    if results.send((content, digest)).is_err() {
                         return;
                     }
                 }
             })?;
         Ok(Self {
             known: HashMap::new(),
+            asked: HashMap::new(),
             queue,
             done,
             ready: false,
@@ -61,18 +63,26 @@ impl Digests {
     }
 
     pub(super) fn get(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {
-        let (subject, path) = subject(image, script)?;
         self.collect();
-        if let Some(digest) = self.known.get(&subject) {
-            return digest.clone();
+        let question = (image.process, script.map(str::to_owned));
+        if let Some(content) = self.asked.get(&question) {
+            return self.known.get(content).cloned().flatten();
+        }
+        let file = open(image, script)?;
+        let content = content(&file)?;
+        if self.asked.len() >= KNOWN_MAX {
+            self.asked.clear();
         }
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }
-        if self.queue.try_send((subject.clone(), path)).is_ok() {
-            self.known.insert(subject, None);
+        if !self.known.contains_key(&content) {
+            self.queue.try_send((content.clone(), file)).ok()?;
+            self.known.insert(content.clone(), None);
         }
-        None
+        let digest = self.known.get(&content).cloned().flatten();
+        self.asked.insert(question, content);
+        digest
     }
 
     pub(super) fn take_ready(&mut self) -> bool {
@@ -81,45 +91,39 @@ impl Digests {
     }
 
     fn collect(&mut self) {
-        while let Ok((subject, digest)) = self.done.try_recv() {
+        while let Ok((content, digest)) = self.done.try_recv() {
             self.ready |= digest.is_some();
-            self.known.insert(subject, digest);
+            self.known.insert(content, digest);
         }
     }
 }
 
-fn subject(image: &Exec, script: Option<&str>) -> Option<Place> {
-    let Some(script) = script else {
-        let path = format!("/proc/{}/exe", image.process.pid);
-        return Some((
-            Subject {
-                executable: image.exe_inode,
-                script: None,
-            },
-            path,
-        ));
-    };
-    let path = Mounts::of(image.process.pid)?.local(script, image.cwd.as_deref())?;
-    let place = format!(
-        "{}:{}:{script}",
-        image.cgroup,
-        image.cwd.as_deref().unwrap_or_default()
-    );
-    Some((
-        Subject {
-            executable: image.exe_inode,
-            script: Some(place),
-        },
-        path,
-    ))
+/// Opens what a process runs. The number of a process may be another's by now: then the inode differs.
+fn open(image: &Exec, script: Option<&str>) -> Option<File> {
+    if let Some(script) = script {
+        return Mounts::of(image.process.pid)?.open(script, image.cwd.as_deref());
+    }
+    let file = File::open(format!("/proc/{}/exe", image.process.pid)).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    image
+        .exe_inode
+        .is_none_or(|exe| exe.inode == inode)
+        .then_some(file)
 }
 
-fn sha256(path: &str) -> Option<String> {
-    let mut file = File::open(path).ok()?;
+fn content(file: &File) -> Option<Content> {
     let metadata = file.metadata().ok()?;
-    if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
-        return None;
-    }
+    let readable = metadata.is_file() && metadata.len() <= FILE_BYTES_MAX;
+    readable.then(|| Content {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        bytes: metadata.len(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
+
+fn sha256(file: File) -> Option<String> {
+    let mut file = file.take(FILE_BYTES_MAX);
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {

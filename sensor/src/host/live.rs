@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Host;
 use super::digest::Digests;
-use super::path::{Mounts, read_bounded};
+use super::path::{Mounts, read_bounded, text_of};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
 
@@ -55,8 +55,8 @@ impl Host for LiveHost {
     }
 
     fn read_text(&mut self, image: &Exec, path: &str) -> Option<String> {
-        let path = Mounts::of(image.process.pid)?.local(path, image.cwd.as_deref())?;
-        read_bounded(&path, TEXT_BYTES_MAX)
+        let file = Mounts::of(image.process.pid)?.open(path, image.cwd.as_deref())?;
+        text_of(file, TEXT_BYTES_MAX)
     }
 
     fn digest(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {

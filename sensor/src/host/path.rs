@@ -5,6 +5,8 @@
 use std::fs::File;
 use std::io::Read;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
 /// Longest list of mounts that is read, in bytes.
 const MOUNTS_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -28,6 +30,21 @@ const REMOTE: [&str; 16] = [
     "smbfs",
 ];
 
+/// The same by `f_type` (statfs(2)), for where a link has led: 9p, AFS, autofs, Ceph, CIFS, Coda, FUSE, NFS,
+/// SMB, SMB2.
+const REMOTE_MAGIC: [u32; 10] = [
+    0x0102_1997,
+    0x5346_414f,
+    0x0187,
+    0x00c3_6400,
+    0xff53_4d42,
+    0x7375_7245,
+    0x6573_5546,
+    0x6969,
+    0x517b,
+    0xfe53_4d42,
+];
+
 /// The mounts that a process sees.
 pub(super) struct Mounts {
     pid: u32,
@@ -41,18 +58,30 @@ impl Mounts {
         Some(Self { pid, info })
     }
 
-    /// The path under which this program can open what the process calls `path`; none when it is not on a
-    /// local file system.
-    pub(super) fn local(&self, path: &str, cwd: Option<&str>) -> Option<String> {
+    /// Opens what the process calls `path`, if that is a regular file on a local file system. Links are
+    /// followed within the process's own root; nothing here waits for a pipe or a device.
+    pub(super) fn open(&self, path: &str, cwd: Option<&str>) -> Option<File> {
         let path = if path.starts_with('/') {
             path.to_owned()
         } else {
             format!("{}/{path}", cwd?)
         };
-        if path.split('/').any(|part| part == "..") {
+        if path.split('/').any(|part| part == "..") || is_remote(&self.info, &path) {
             return None;
         }
-        (!is_remote(&self.info, &path)).then(|| format!("/proc/{}/root{path}", self.pid))
+        let root = format!("/proc/{}/root", self.pid);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root, flags, Mode::empty()).ok()?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+        let kind = rustix::fs::fstatfs(&file).ok()?.f_type;
+        let file = File::from(file);
+        let regular = file.metadata().ok()?.is_file();
+        // The kernel's own type differs in width and sign between architectures.
+        #[allow(clippy::cast_sign_loss, clippy::cast_possible_truncation)]
+        let kind = kind as u32;
+        (regular && !REMOTE_MAGIC.contains(&kind)).then_some(file)
     }
 }
 
@@ -60,7 +89,7 @@ impl Mounts {
 fn is_remote(info: &str, path: &str) -> bool {
     let mount = |line: &str| {
         let (place, kind) = line.split_once(" - ")?;
-        let point = place.split(' ').nth(4)?.replace("\\040", " ");
+        let point = unescaped(place.split(' ').nth(4)?);
         let kind = kind.split(' ').next()?.to_owned();
         let inside = point == "/" || path == point || path.strip_prefix(&point)?.starts_with('/');
         inside.then_some((point.len(), kind))
@@ -73,15 +102,24 @@ fn is_remote(info: &str, path: &str) -> bool {
     own.is_none_or(|(_, kind)| REMOTE.contains(&kind.as_str()) || kind.starts_with("fuse."))
 }
 
-/// A regular file's text, cut at `bytes_max`; invalid UTF-8 replaced.
+/// Text of a file in /proc.
 pub(super) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
-    let file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    text_of(File::open(path).ok()?, bytes_max)
+}
+
+/// A file's text, cut at `bytes_max`; invalid UTF-8 replaced.
+pub(super) fn text_of(file: File, bytes_max: u64) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(bytes_max).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// proc(5): space, tab, newline and backslash are written in octal.
+fn unescaped(text: &str) -> String {
+    text.replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
 }
 
 #[cfg(test)]
@@ -102,16 +140,26 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_seen_through_the_process() {
-        let mounts = Mounts {
-            pid: 7,
-            info: INFO.into(),
-        };
-        assert_eq!(
-            mounts.local("a.js", Some("/srv")).as_deref(),
-            Some("/proc/7/root/srv/a.js")
-        );
-        assert_eq!(mounts.local("../a.js", Some("/srv")), None);
-        assert_eq!(mounts.local("a.js", None), None);
+    fn only_regular_files_are_opened_and_nothing_waits() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("package.json"), "{}").expect("written");
+        let pipe = path("pipe");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::RWXU,
+            0,
+        )
+        .expect("a pipe");
+        std::os::unix::fs::symlink("/dev/tty", path("link")).expect("a link");
+        let mounts = Mounts::of(std::process::id()).expect("we live");
+        let cwd = folder.path().to_str();
+        assert!(mounts.open("package.json", cwd).is_some());
+        assert!(mounts.open("pipe", cwd).is_none());
+        assert!(mounts.open("link", cwd).is_none());
+        assert!(mounts.open("../package.json", cwd).is_none());
+        assert!(mounts.open("package.json", None).is_none());
     }
 }

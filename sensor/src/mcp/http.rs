@@ -21,7 +21,7 @@ use place::{Index, Place, SessionIdDigest};
 
 /// After this long without a message a session of the modern era is over (DESIGN: session).
 const MODERN_IDLE_NS: u64 = 5 * 60 * 1_000_000_000;
-/// A legacy session ends by DELETE or with a process; a remote client that just went away, after this.
+/// A legacy session ends by DELETE or with a process; one whose client is elsewhere, after this.
 const LEGACY_IDLE_NS: u64 = 30 * 60 * 1_000_000_000;
 
 /// Exchanges under way, and how sessions are found again.
@@ -54,8 +54,8 @@ impl Http {
         let mut progress = Progress::default();
         match event {
             HttpEvent::Request { exchange, head } => {
-                self.exchanges
-                    .insert((flow, exchange), Exchange::new(time, client, head));
+                let opened = Exchange::new(time, client, head);
+                sessions.count_dropped(self.exchanges.insert((flow, exchange), opened));
             }
             HttpEvent::RequestBody { exchange, bytes } => {
                 if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
@@ -123,6 +123,7 @@ impl Http {
         let idle: Vec<SessionNumber> = sessions
             .iter()
             .filter(|session| session.transport != Transport::Stdio && !session.ended)
+            .filter(|session| session.era == Era::Modern || session.client.is_none())
             .filter(|session| {
                 let idle_ns = if session.era == Era::Modern {
                     MODERN_IDLE_NS
@@ -164,6 +165,7 @@ impl Http {
             .iter()
             .for_each(|message| marks.merge(message.marks));
         exchange.marks = marks;
+        exchange.has_messages = !messages.is_empty();
         let awaits_stream = exchange.head.method == "GET" && accepts_events(&exchange.head);
         let number = self.session_of(time, &place, &messages, marks, sessions);
         let Some(exchange) = self.exchanges.get_mut(key) else {
@@ -240,7 +242,7 @@ impl Http {
         if self.exchanges.get(key).is_none() {
             // The request was not seen: an event stream is worth following all the same, its answers tell
             // whose it is.
-            self.exchanges.insert(key, Exchange::orphan(time, client));
+            sessions.count_dropped(self.exchanges.insert(key, Exchange::orphan(time, client)));
         }
         let Some(exchange) = self.exchanges.get_mut(key) else {
             return;
@@ -269,8 +271,11 @@ impl Http {
             }
         }
         if accepted {
-            // The heads are an answer too: a 202, or the opening of an event stream.
-            if marks.is_decisive() {
+            // The heads are an answer too: a 202 to messages, or the opening of an event stream. Any other
+            // server may well answer a request whose headers only look like MCP.
+            let speaks = matches!(exchange.answer, Answer::Events(_))
+                || (head.status == 202 && exchange.has_messages);
+            if speaks && marks.is_decisive() {
                 sessions.answered(number, "", marks);
             }
             if exchange.ends_session {
@@ -352,7 +357,7 @@ impl Http {
         };
         let messages = exchange.answer.finish();
         let (session, status) = (exchange.session, exchange.status);
-        self.exchanges.insert(key, exchange);
+        sessions.count_dropped(self.exchanges.insert(key, exchange));
         self.server_messages(time, key, &messages, Marks::default(), flows, sessions);
         self.exchanges.remove(key);
         let Some(number) = session else { return };

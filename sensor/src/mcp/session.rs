@@ -226,7 +226,7 @@ impl Session {
         let pending = Pending {
             exchange,
             since: time,
-            method: request.method.clone(),
+            method: redact::text(&request.method),
             name: name.or_else(|| request.uri.as_deref().map(redact::resource)),
             bytes: bytes as u64,
             number,

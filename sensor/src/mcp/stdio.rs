@@ -15,13 +15,13 @@ use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
 
 /// Answers that wait for their request.
-const EARLY_MAX: usize = 256;
+const EARLY_MAX: usize = 64;
 /// How long they wait: longer than any call takes to return after its bytes were read.
 const EARLY_NS: u64 = 5_000_000_000;
 /// How long after the client's end of stream a server may still answer.
 const CLOSING_NS: u64 = 3_000_000_000;
 /// Sessions that have a request and no answer yet; the oldest makes way.
-const UNPAIRED_MAX: usize = 1024;
+const UNPAIRED_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -83,11 +83,7 @@ impl Stdio {
                 .get(unpaired.session)
                 .is_some_and(|session| !session.ended)
         });
-        for early in std::mem::take(&mut self.early) {
-            if early.time.saturating_add(EARLY_NS) > now {
-                self.message(early.time, early.lane, early.message, flows, sessions);
-            }
-        }
+        self.retry_early(now, flows, sessions);
         let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
         self.closing = closing;
         let over: Vec<(UnixNs, SessionNumber)> = over;
@@ -188,6 +184,7 @@ impl Stdio {
         session.client = flow.lane(lane.from).writers.last();
         if self.unpaired.len() >= UNPAIRED_MAX {
             let oldest = self.unpaired.remove(0);
+            sessions.count_dropped(1);
             self.forget(oldest.session);
             sessions.forget(oldest.session);
         }
@@ -197,7 +194,16 @@ impl Stdio {
         });
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
-        self.tick(time, flows, sessions);
+        self.retry_early(time, flows, sessions);
+    }
+
+    /// Tries again to find the requests of early answers.
+    fn retry_early(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
+        for early in std::mem::take(&mut self.early) {
+            if early.time.saturating_add(EARLY_NS) > now {
+                self.message(early.time, early.lane, early.message, flows, sessions);
+            }
+        }
     }
 
     fn take_from_client(
@@ -297,6 +303,8 @@ impl Stdio {
             if self.early.len() >= EARLY_MAX {
                 self.early.pop_front();
             }
+            let mut message = message;
+            shorten(&mut message);
             self.early.push_back(Early {
                 time,
                 lane,
@@ -336,6 +344,18 @@ impl Stdio {
                 quality,
             });
         }
+    }
+}
+
+/// What is kept of an answer whose request is not known: a long list of tools comes again.
+fn shorten(message: &mut Message) {
+    if let Kind::Response(response) = &mut message.kind
+        && response
+            .tools
+            .as_ref()
+            .is_some_and(|tools| tools.len() > 64)
+    {
+        response.tools = None;
     }
 }
 

@@ -93,12 +93,22 @@ impl SessionTable {
         }
     }
 
-    /// Ends every session that one of these is a side of.
-    pub fn end_process(&mut self, time: UnixNs, process: ProcessKey) {
+    /// Ends every session of a process that is gone. `served` tells whether somebody else still listens
+    /// where a session's server did: a worker that ends is not its server's end.
+    pub fn end_process(
+        &mut self,
+        time: UnixNs,
+        process: ProcessKey,
+        served: impl Fn(std::net::SocketAddr) -> bool,
+    ) {
+        let over = |session: &&Session| {
+            let goes_on = session.http.server.is_some_and(&served);
+            session.client == Some(process) || (session.server == Some(process) && !goes_on)
+        };
         let own: Vec<SessionNumber> = self
             .sessions
             .values()
-            .filter(|session| session.client == Some(process) || session.server == Some(process))
+            .filter(over)
             .map(|session| session.number)
             .collect();
         for number in own {
@@ -186,6 +196,20 @@ impl SessionTable {
     /// A flow carries an identified session: the kernel is to copy all of it.
     pub fn claim_flow(&mut self, flow: FlowId) {
         self.mcp_flows.push(flow);
+    }
+
+    /// A tool list that could not be told yet.
+    pub fn list_tools_again(&mut self, number: SessionNumber, tools: Vec<Tool>) {
+        if self.tool_lists.len() < TOOL_LISTS_MAX {
+            self.tool_lists.push((number, tools));
+        } else {
+            self.evicted += 1;
+        }
+    }
+
+    /// Something of a session had no room and was dropped.
+    pub fn count_dropped(&mut self, count: u64) {
+        self.evicted += count;
     }
 
     /// Counts messages of sessions.

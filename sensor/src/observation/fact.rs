@@ -189,7 +189,7 @@ impl CoverageState {
 /// The sensor's own work, since its start. One a minute and one at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Hook → tier number, or why it is off.
+    /// Hook → tier number, or why it is off (printed as null).
     #[serde(serialize_with = "tiers")]
     pub tier: BTreeMap<String, String>,
     /// MCP messages understood.
@@ -208,19 +208,10 @@ pub struct Stats {
     pub rss_bytes: u64,
 }
 
-/// Tier numbers print as numbers; a hook that is off prints its text.
+/// A hook's tier is a number; one that is off has none, and its reason is coverage.
 fn tiers<S: Serializer>(tier: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    #[serde(untagged)]
-    enum Tier<'a> {
-        Number(u8),
-        Text(&'a str),
-    }
-    serializer.collect_map(tier.iter().map(|(hook, tier)| {
-        (
-            hook,
-            tier.parse()
-                .map_or_else(|_| Tier::Text(tier.as_str()), Tier::Number),
-        )
-    }))
+    serializer.collect_map(
+        tier.iter()
+            .map(|(hook, tier)| (hook, tier.parse::<u8>().ok())),
+    )
 }

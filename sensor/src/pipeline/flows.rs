@@ -1,36 +1,47 @@
 //! What the pass does about flows beside reading them: verdicts for the kernel, another look, the end.
 
 use super::{Output, Pipeline, SWEEP_NS};
+
 use crate::event::{EndKey, FlowVerdict, LossReason, UnixNs};
-use crate::flow::{FlowId, Lane, Side};
+use crate::flow::decoder::Reading;
+use crate::flow::{FlowId, Lane, LaneUse, Side};
+
+/// Lanes whose answers are looked for in one turn; the others wait for the next request.
+const REOPENED_MAX: usize = 64;
 
 impl Pipeline {
-    /// The lane that will carry the answers may have been given up after a banner: look at it again.
-    pub(super) fn reopen_answers(&mut self, requests: Lane) {
-        let Some(flow) = self.flows.get(requests.flow) else {
+    /// Lanes that will carry answers may have been given up after a banner: looks at them again, once a turn
+    /// for all lanes with requests.
+    pub(super) fn reopen_answers(&mut self) {
+        let lanes = std::mem::take(&mut self.reopening);
+        let users: Vec<LaneUse> = lanes
+            .into_iter()
+            .filter(|lane| self.stdio.is_unpaired(*lane))
+            .filter_map(|lane| Some(self.flows.get(lane.flow)?.lane(lane.from).clone()))
+            .take(REOPENED_MAX)
+            .collect();
+        if users.is_empty() {
             return;
-        };
-        let (asking, asked) = {
-            let lane = flow.lane(requests.from);
-            (lane.writers.clone(), lane.readers.clone())
+        }
+        let goes_back = |lane: &LaneUse| {
+            let back = |asks: &LaneUse| {
+                lane.writers.meets(&asks.readers) || lane.readers.meets(&asks.writers)
+            };
+            users.iter().any(back)
         };
         let back: Vec<FlowId> = self
             .flows
             .iter()
-            .filter(|flow| {
-                flow.lanes
-                    .iter()
-                    .any(|lane| lane.writers.meets(&asked) || lane.readers.meets(&asking))
-            })
+            .filter(|flow| flow.lanes.iter().any(goes_back))
             .map(|flow| flow.id)
             .collect();
         for flow in back {
-            if let Some(reader) = self.readers.get_mut(&flow) {
+            if let Some(reader) = self.readers.get_mut(&flow)
+                && reader.decoder.reading() == Reading::Closed
+            {
                 reader.appraisal.renew();
                 reader.decoder.reopen();
-            }
-            if !self.waiting.contains(&flow) {
-                self.waiting.push(flow);
+                self.waiting.insert(flow);
             }
         }
     }
@@ -83,6 +94,7 @@ impl Pipeline {
         let Some(verdict) = verdict else { return };
         if verdict == FlowVerdict::NotMcp {
             reader.decoder.close();
+            reader.closed_at = flow.last_used;
         }
         output
             .judgements
@@ -94,6 +106,9 @@ impl Pipeline {
             if let Some(reader) = self.readers.get_mut(&flow) {
                 reader.appraisal.mcp();
             }
+            if let Some(flow) = self.flows.get_mut(flow) {
+                flow.pinned = true;
+            }
             self.appraise(
                 Lane {
                     flow,
@@ -104,13 +119,15 @@ impl Pipeline {
         }
     }
 
-    /// Forgets flows whose every known user has ended: pipes tell nobody when they go.
+    /// Forgets flows that nobody uses any more, and those that have ended: pipes tell nobody when they go.
     pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
+        let exited = std::mem::take(&mut self.exited);
+        self.flows.forget_users(&exited);
         let over: Vec<FlowId> = self
             .flows
             .iter()
             .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
-            .filter(|flow| flow.users().all(|process| self.processes.is_gone(process)))
+            .filter(|flow| flow.ending || flow.is_deserted())
             .map(|flow| flow.id)
             .collect();
         for id in over {

@@ -12,6 +12,7 @@ use super::{Output, Pipeline};
 use crate::event::UnixNs;
 use crate::mcp::session::{Outline, Session, SessionNumber};
 use crate::observation::{self, Body, Call, Observation, ServerKey, SessionId, Tools};
+use crate::redact;
 use crate::statement::{Sources, policy_facts};
 
 /// A session that goes on is stated this often, with its new counts.
@@ -45,6 +46,17 @@ impl Told {
 impl Pipeline {
     /// States what changed.
     pub(super) fn tell(&mut self, now: UnixNs, output: &mut Output) {
+        // The clock was set back: what is due by the old time is due now.
+        let farthest = now.saturating_add(2 * GOES_ON_NS);
+        if self
+            .told
+            .due
+            .last()
+            .is_some_and(|(time, _)| *time > farthest)
+        {
+            self.tell_all(now, output);
+        }
+        self.tell_tools(now, output);
         for number in self.sessions.take_changed() {
             self.tell_change(now, number, output);
         }
@@ -121,6 +133,11 @@ impl Pipeline {
             return;
         };
         let (outline, ended) = (session.outline(), session.ended);
+        if let (Some(server), Some(address)) = (session.server, session.http.server)
+            && self.listeners.serves(address, server)
+        {
+            self.told.judge_again();
+        }
         let known = self.told.sessions.get(&number);
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
@@ -138,6 +155,17 @@ impl Pipeline {
         output.observations.push(Observation { time: now, body });
         self.tell_calls(number, &id, output);
         if ended {
+            // Its tools are told while it is still known.
+            self.told.sessions.insert(
+                number,
+                ToldSession {
+                    id,
+                    outline,
+                    last: stated,
+                    time: now,
+                },
+            );
+            self.tell_tools(now, output);
             self.told.sessions.remove(&number);
             self.forget(number);
         } else {
@@ -177,11 +205,20 @@ impl Pipeline {
         for (number, tools) in self.sessions.take_tool_lists() {
             let told = self.told.sessions.get(&number);
             let Some(server) = told.and_then(|told| told.last.server.key.clone()) else {
+                // Its session is not stated yet, or the key is still being made.
+                if self
+                    .sessions
+                    .get(number)
+                    .is_some_and(|session| !session.ended)
+                {
+                    self.sessions.list_tools_again(number, tools);
+                }
                 continue;
             };
             for tool in tools {
                 let digest = tool.digest.to_string();
-                let key = (server.clone(), tool.name.clone());
+                let name = redact::text(&tool.name);
+                let key = (server.clone(), name.clone());
                 if self.told.tools.get(&key) == Some(&digest) {
                     continue;
                 }
@@ -192,7 +229,7 @@ impl Pipeline {
                 let server = server.clone();
                 let body = Body::Tools(Tools {
                     server,
-                    tool: tool.name,
+                    tool: name,
                     digest,
                     first: now,
                     previous,
@@ -217,6 +254,7 @@ impl Pipeline {
             policy: &self.policy,
             host: &mut *self.host,
             host_name: &self.host_name,
+            known: &mut self.known,
         };
         Split {
             sources,

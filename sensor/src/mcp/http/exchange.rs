@@ -11,9 +11,10 @@ use crate::protocol::body::{BodyCollector, BodyKind};
 use crate::protocol::http1::{Headers, RequestHead, ResponseHead, Version};
 use crate::protocol::sse::{SseDecoder, SseEvent};
 
-/// Exchanges that are open at the same time on the whole host; past this, those of the flow that was opened
-/// first make way.
-const EXCHANGES_MAX: usize = 16_384;
+/// Exchanges that are open at the same time on the whole host; past this the fullest connection loses one.
+const EXCHANGES_MAX: usize = 4096;
+/// Exchanges of one connection: more requests in a row without an answer are nobody's way of working.
+const PIPELINED_MAX: usize = 64;
 
 /// The open exchanges, by flow.
 #[derive(Default)]
@@ -23,21 +24,24 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn insert(&mut self, (flow, number): ExchangeKey, exchange: Exchange) {
-        while self.count >= EXCHANGES_MAX
-            && let Some((_, oldest)) = self.flows.pop_first()
-        {
-            self.count -= oldest.len();
-        }
-        if self
-            .flows
-            .entry(flow)
-            .or_default()
-            .insert(number, exchange)
-            .is_none()
-        {
+    /// Gives how many exchanges had to make way.
+    pub(super) fn insert(&mut self, (flow, number): ExchangeKey, exchange: Exchange) -> u64 {
+        let own = self.flows.entry(flow).or_default();
+        if own.insert(number, exchange).is_none() {
             self.count += 1;
         }
+        let fullest = if own.len() > PIPELINED_MAX {
+            Some(flow)
+        } else if self.count > EXCHANGES_MAX {
+            self.flows
+                .iter()
+                .max_by_key(|(_, own)| own.len())
+                .map(|(flow, _)| *flow)
+        } else {
+            None
+        };
+        let first = fullest.and_then(|flow| Some((flow, *self.flows.get(&flow)?.keys().next()?)));
+        u64::from(first.is_some_and(|key| self.remove(key).is_some()))
     }
 
     pub(super) fn get(&self, (flow, number): ExchangeKey) -> Option<&Exchange> {
@@ -101,6 +105,8 @@ pub(super) struct Exchange {
     pub(super) foreign: bool,
     /// A DELETE that, when it succeeds, ends the session.
     pub(super) ends_session: bool,
+    /// Its request held messages.
+    pub(super) has_messages: bool,
     /// Its request was not seen.
     pub(super) orphan: bool,
     request: Option<BodyCollector>,
@@ -120,6 +126,7 @@ impl Exchange {
             answer: Answer::Nothing,
             foreign: false,
             ends_session: false,
+            has_messages: false,
             orphan: false,
         }
     }

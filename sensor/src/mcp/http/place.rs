@@ -14,6 +14,8 @@ use crate::protocol::http1::{Headers, RequestHead};
 
 /// Longest request target that a session is found by, in bytes.
 pub(super) const TARGET_BYTES_MAX: usize = 4096;
+/// Keys of one session: its id, its endpoint, and its client's path or two.
+const OWN_KEYS_MAX: usize = 16;
 /// Keys that lead to sessions; more begin anew.
 const KEYS_MAX: usize = 65_536;
 
@@ -129,6 +131,8 @@ impl Place {
 #[derive(Default)]
 pub(super) struct Index {
     keys: HashMap<Key, SessionNumber>,
+    /// The other way round, so that a session is forgotten without a search.
+    sessions: HashMap<SessionNumber, Vec<Key>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -199,12 +203,20 @@ impl Index {
 
     /// Forgets a session.
     pub(super) fn forget(&mut self, number: SessionNumber) {
-        self.keys.retain(|_, known| *known != number);
+        for key in self.sessions.remove(&number).unwrap_or_default() {
+            if self.keys.get(&key) == Some(&number) {
+                self.keys.remove(&key);
+            }
+        }
     }
 
     fn put(&mut self, key: Key, number: SessionNumber) {
-        if self.keys.len() < KEYS_MAX || self.keys.contains_key(&key) {
-            self.keys.insert(key, number);
+        let own = self.sessions.entry(number).or_default();
+        if self.keys.len() >= KEYS_MAX || own.len() >= OWN_KEYS_MAX {
+            return;
+        }
+        if self.keys.insert(key.clone(), number) != Some(number) {
+            own.push(key);
         }
     }
 }
