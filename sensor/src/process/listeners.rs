@@ -29,10 +29,14 @@ impl Listeners {
 
     /// A process answered as a server on this address: it was handed the socket, by its parent or over an
     /// exec (socket activation).
-    pub fn serves(&mut self, address: SocketAddr, process: ProcessKey) {
-        if !self.of(process).contains(&address) {
+    pub fn serves(&mut self, address: SocketAddr, process: ProcessKey) -> bool {
+        let own = self.of(process);
+        let any = |own: &SocketAddr| own.ip().is_unspecified() && own.port() == address.port();
+        let news = !own.contains(&address) && !own.iter().any(any);
+        if news {
             self.add((None, address), process);
         }
+        news
     }
 
     /// A listening socket is gone. Its inode may be gone before it (0): then the address tells.
