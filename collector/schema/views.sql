@@ -6,7 +6,10 @@ CREATE OR REPLACE VIEW sessions {on_cluster} AS
 SELECT
     s.id AS id, -- Identity of the session on its host.
     s.rev AS rev, -- Revision of what is known; grows with each change.
-    s.state AS state, -- open or ended.
+    if(s.state = 'open'
+        AND s.host IN (SELECT r.host FROM sensor_hello AS r FINAL WHERE r.run != '')
+        AND (s.host, s.run) NOT IN (SELECT r.host, r.run FROM sensor_hello AS r FINAL),
+       'ended', s.state) AS state, -- open or ended; ended too once its sensor was started anew, since nobody saw the end.
     s.host AS host, -- Host that saw it, by the name in its certificate.
     s.transport AS transport, -- stdio, http or sse.
     s.channel AS channel, -- pipe, unix, tcp or pty.
@@ -21,7 +24,7 @@ SELECT
     s.client_application AS client_application, -- AI application, named from the process.
     s.client_pid AS client_pid, -- Process of the client.
     s.client_exe AS client_exe, -- Its executable.
-    s.client_argv AS client_argv, -- Its arguments, redacted.
+    s.client_argv AS client_argv, -- Its arguments, redacted; [] where unknown.
     s.client_user AS client_user, -- Its user.
     s.client_uid AS client_uid, -- Its user's number.
     s.client_container AS client_container, -- Container it runs in.
@@ -34,7 +37,7 @@ SELECT
     s.server_endpoint AS server_endpoint, -- Canonical URL, redacted.
     s.server_pid AS server_pid, -- Process of the server.
     s.server_exe AS server_exe, -- Its executable.
-    s.server_argv AS server_argv, -- Its arguments, redacted.
+    s.server_argv AS server_argv, -- Its arguments, redacted; [] where unknown.
     s.server_user AS server_user, -- Its user.
     s.server_uid AS server_uid, -- Its user's number.
     s.server_container AS server_container, -- Container it runs in.
@@ -78,7 +81,8 @@ SELECT
     min(x.started) AS first_seen, -- Start of its first session.
     max(x.last_seen) AS last_seen, -- When it was last seen in use.
     count() AS sessions, -- Sessions in all.
-    sum(x.calls) AS calls -- Calls in all.
+    sum(x.calls) AS calls, -- Calls in all.
+    countIf(x.state = 'open') AS open -- Sessions open now.
 FROM sessions AS x
 GROUP BY x.server;
 
@@ -147,7 +151,7 @@ SELECT
     argMax(tuple(c.reason), c.time).1 AS reason, -- Why.
     c.pid AS pid, -- Process.
     c.exe AS exe, -- Its executable.
-    argMax(c.argv, c.time) AS argv, -- Its arguments, redacted.
+    argMax(c.argv, c.time) AS argv, -- Its arguments, redacted; [] where unknown.
     argMax(tuple(c.user), c.time).1 AS user, -- Its user.
     argMax(tuple(c.container), c.time).1 AS container, -- Container it runs in.
     min(c.time) AS first_seen, -- First report.
@@ -165,7 +169,7 @@ SELECT
     argMax(tuple(l.channel), l.time).1 AS channel, -- tcp or unix.
     argMax(tuple(l.pid), l.time).1 AS pid, -- Process that listens.
     argMax(tuple(l.exe), l.time).1 AS exe, -- Its executable.
-    argMax(l.argv, l.time) AS argv, -- Its arguments, redacted.
+    argMax(l.argv, l.time) AS argv, -- Its arguments, redacted; [] where unknown.
     argMax(tuple(l.user), l.time).1 AS user, -- Its user.
     argMax(tuple(l.container), l.time).1 AS container, -- Container it runs in.
     argMax(l.mcp, l.time) AS mcp, -- seen, probed or unknown.

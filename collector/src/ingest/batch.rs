@@ -92,7 +92,7 @@ pub fn check(host: &HostId, batch: v1::Batch, received: Micros) -> Result<Checke
         spool: hex(&batch.spool_id),
         sequence: batch.sequence,
     };
-    let mut maker = Maker::new(&key, received);
+    let mut maker = Maker::new(&key, run(&batch.run), received);
     for (position, observation) in batch.observations.into_iter().enumerate() {
         maker.take(position, observation)?;
     }
@@ -102,6 +102,15 @@ pub fn check(host: &HostId, batch: v1::Batch, received: Micros) -> Result<Checke
         observations: u32::try_from(count).unwrap_or(u32::MAX),
         rows,
     })
+}
+
+/// A run of the sensor as it is stored: hex; empty where the sensor tells none, or nonsense.
+pub(super) fn run(bytes: &[u8]) -> String {
+    if bytes.len() == 16 {
+        hex(bytes)
+    } else {
+        String::new()
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +133,7 @@ mod tests {
             spool_id: vec![0xab; 16],
             sequence: 7,
             observations,
+            run: vec![0xcd; 16],
         }
     }
 

@@ -226,8 +226,11 @@ impl Stream {
         let bytes = message.encoded_len();
         match message.body {
             Some(sensor_message::Body::Batch(batch)) => self.batch(batch, bytes).await,
-            Some(sensor_message::Body::Hello(hello)) => {
-                self.keeper.hello(hello_row(&self.host, hello)).await
+            // One each: else a stream of them alone would keep ClickHouse writing.
+            Some(sensor_message::Body::Hello(_)) => {
+                return Err(Over::Status(Status::invalid_argument(
+                    "a second hello: a stream has one",
+                )));
             }
             // A newer sensor's message that this collector does not know.
             None => {}
@@ -325,6 +328,7 @@ fn hello_row(host: &HostId, hello: Hello) -> HelloRow {
             .take(16)
             .map(|b| format!("{b:02x}"))
             .collect(),
+        run: batch::run(&hello.run),
         received: clock::now(),
     }
 }

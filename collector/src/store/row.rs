@@ -32,6 +32,8 @@ pub struct HelloRow {
     pub operating_system: String,
     pub machine: String,
     pub spool: String,
+    /// Run of the sensor, hex; empty: the sensor tells none.
+    pub run: String,
     pub received: Micros,
 }
 
@@ -89,6 +91,8 @@ pub struct SessionRow {
     pub last_seen: Micros,
     pub calls: u64,
     pub sensor_verdict: Option<String>,
+    /// Run of the sensor that saw it, hex; empty: the sensor tells none.
+    pub run: String,
     pub received: Micros,
 }
 

@@ -162,6 +162,7 @@ async fn a_batch_that_can_never_be_stored_is_rejected_and_the_rest_goes_on() {
             spool_id: vec![1],
             sequence: 1,
             observations: Vec::new(),
+            run: Vec::new(),
         })
         .await;
     sensor.send(2, vec![session(stdio("", 1, 0))]).await;
@@ -175,6 +176,115 @@ async fn a_batch_that_can_never_be_stored_is_rejected_and_the_rest_goes_on() {
     );
     assert_eq!(sensor.told().await.expect("told"), Told::Ack(3));
     assert_eq!(collector.get("/api/v1/sessions").rows().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_hello_ends_the_stream() {
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let identity = collector.certify("web-01");
+    let mut sensor = Sensor::connect(&collector.ingest(), &identity)
+        .await
+        .expect("connected");
+    sensor.hello_again().await;
+    let refused = sensor.told().await.expect_err("over");
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+}
+
+/// Many small batches of hosts with long names wait for an engine that stands still; afterwards all of
+/// them get in, though the names of all would be more than ClickHouse reads in one statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_batches_by_the_hundred_get_in() {
+    const STREAMS: u64 = 40;
+    const EACH: u64 = 25;
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let engine = poll("the engine", 30, || collector.engine_pid());
+    collector.signal("STOP", engine);
+    let mut streams = Vec::new();
+    for n in 0..STREAMS {
+        let identity = collector.certify(&format!("web-{n}-{}", "x".repeat(240)));
+        let sensor = Sensor::connect(&collector.ingest(), &identity)
+            .await
+            .expect("connected");
+        for sequence in 1..=EACH {
+            sensor.send(sequence, vec![call("s", sequence)]).await;
+        }
+        streams.push(sensor);
+    }
+    collector.signal("CONT", engine);
+    for sensor in &mut streams {
+        for sequence in 1..=EACH {
+            assert_eq!(sensor.told().await.expect("told"), Told::Ack(sequence));
+        }
+    }
+    assert_eq!(
+        collector.number("SELECT count() FROM calls"),
+        STREAMS * EACH
+    );
+}
+
+/// Sessions whose sensor was started anew are over; a reconnect of the same run ends none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_run_of_the_sensor_ends_the_sessions_of_the_last() {
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let (one, two) = ([1; 16], [2; 16]);
+    let (url, identity) = (collector.ingest(), collector.certify("web-01"));
+    let as_run = async |run| {
+        Sensor::connect_as(&url, &identity, run)
+            .await
+            .expect("connected")
+    };
+    let open = || -> Vec<String> {
+        let rows = collector.get("/api/v1/sessions?state=open").rows();
+        let mut ids: Vec<_> = rows
+            .iter()
+            .map(|row| format!("{} {}", row["host"], row["id"]).replace('"', ""))
+            .collect();
+        ids.sort();
+        ids
+    };
+    let servers_open = || collector.get("/api/v1/servers").rows()[0]["open"].clone();
+
+    // Another host's sensor goes on all the time.
+    let other = collector.certify("web-02");
+    let mut elsewhere = Sensor::connect_as(&url, &other, one)
+        .await
+        .expect("connected");
+    let shared = vec![session(stdio("a", 1, 0))];
+    elsewhere.store(1, shared).await.expect("stored");
+
+    let mut sensor = as_run(one).await;
+    let seen = vec![session(stdio("a", 1, 0)), session(stdio("b", 1, 0))];
+    sensor.store(1, seen).await.expect("stored");
+    drop(sensor);
+    let mut sensor = as_run(one).await;
+    let more = vec![session(stdio("b", 2, 1))];
+    sensor.store(2, more).await.expect("stored");
+    assert_eq!(open(), ["web-01 a", "web-01 b", "web-02 a"]);
+    assert_eq!(servers_open(), 3);
+    drop(sensor);
+
+    // The next run sends what the last one left in the spool, then its own.
+    let mut sensor = as_run(two).await;
+    sensor
+        .send_batch(Batch {
+            spool_id: SPOOL.to_vec(),
+            sequence: 3,
+            observations: vec![session(stdio("late", 1, 0))],
+            run: one.to_vec(),
+        })
+        .await;
+    let own = vec![session(stdio("c", 1, 0))];
+    sensor.store(4, own).await.expect("stored");
+    assert_eq!(open(), ["web-01 c", "web-02 a"]);
+    assert_eq!(servers_open(), 2);
+    let ended = collector.get("/api/v1/sessions?state=ended").rows();
+    assert_eq!(ended.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ fn migrations_run_twice() {
         );
     }
     collector.start();
-    assert_eq!(collector.number("SELECT count() FROM schema_step"), 2);
+    assert_eq!(collector.number("SELECT count() FROM schema_step"), 3);
     assert!(collector.get("/api/v1/sessions").rows().is_empty());
 }
 

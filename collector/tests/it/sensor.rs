@@ -15,7 +15,11 @@ use tonic::{
 
 pub(crate) const SPOOL: [u8; 16] = [7; 16];
 
+/// The sensor's run, where a test does not say another.
+pub(crate) const RUN: [u8; 16] = [1; 16];
+
 pub(crate) struct Sensor {
+    run: [u8; 16],
     up: mpsc::Sender<SensorMessage>,
     down: Streaming<CollectorMessage>,
 }
@@ -55,31 +59,47 @@ pub(crate) async fn channel(
         .await
 }
 
+fn hello(run: [u8; 16]) -> SensorMessage {
+    let hello = Hello {
+        host_name: "node".to_owned(),
+        sensor_version: "0.1.0".to_owned(),
+        kernel_release: "6.1".to_owned(),
+        operating_system: "Debian".to_owned(),
+        machine: "x86_64".to_owned(),
+        spool_id: SPOOL.to_vec(),
+        run: run.to_vec(),
+    };
+    SensorMessage {
+        body: Some(sensor_message::Body::Hello(hello)),
+    }
+}
+
 impl Sensor {
     /// Connects with the identity in `folder` and says hello.
     pub(crate) async fn connect(url: &str, folder: &Path) -> Result<Self, Status> {
+        Self::connect_as(url, folder, RUN).await
+    }
+
+    /// The same, as this run of the sensor.
+    pub(crate) async fn connect_as(
+        url: &str,
+        folder: &Path,
+        run: [u8; 16],
+    ) -> Result<Self, Status> {
         let channel = channel(url, tls(&folder.join("ca.pem"), Some(folder)))
             .await
             .map_err(|error| Status::unavailable(format!("{error:?}")))?;
         let (up, receiver) = mpsc::channel(64);
-        let hello = Hello {
-            host_name: "node".to_owned(),
-            sensor_version: "0.1.0".to_owned(),
-            kernel_release: "6.1".to_owned(),
-            operating_system: "Debian".to_owned(),
-            machine: "x86_64".to_owned(),
-            spool_id: SPOOL.to_vec(),
-        };
-        let _ = up
-            .send(SensorMessage {
-                body: Some(sensor_message::Body::Hello(hello)),
-            })
-            .await;
+        let _ = up.send(hello(run)).await;
         let down = IngestClient::new(channel)
             .stream(ReceiverStream::new(receiver))
             .await?
             .into_inner();
-        Ok(Self { up, down })
+        Ok(Self { run, up, down })
+    }
+
+    pub(crate) async fn hello_again(&self) {
+        let _ = self.up.send(hello(self.run)).await;
     }
 
     pub(crate) async fn send(&self, sequence: u64, observations: Vec<Observation>) {
@@ -87,6 +107,7 @@ impl Sensor {
             spool_id: SPOOL.to_vec(),
             sequence,
             observations,
+            run: self.run.to_vec(),
         })
         .await;
     }

@@ -48,7 +48,7 @@ fn the_documentation_is_what_the_views_are() {
     };
     let mut fresh = String::from(
         "# Views\n\nThe analysts' contract, for `gnomon sql`, dashboards and the API: names and meanings stay, columns are only\n\
-         added. Unknown is `null`. Times are UTC. This file is made from `collector/schema/views.sql`\n\
+         added. Unknown is `null`, of an array `[]`. Times are UTC. This file is made from `collector/schema/views.sql`\n\
          (`GNOMON_REGENERATE=1 cargo nextest run -p gnomon-collector the_documentation`).\n",
     );
     for View {

@@ -465,6 +465,9 @@ pub struct Hello {
     /// 16 random bytes, made when the spool was made
     #[prost(bytes = "vec", tag = "6")]
     pub spool_id: ::prost::alloc::vec::Vec<u8>,
+    /// 16 random bytes, made when the sensor started: the same after a reconnect
+    #[prost(bytes = "vec", tag = "7")]
+    pub run: ::prost::alloc::vec::Vec<u8>,
 }
 /// A sealed group of observations. Sent again byte for byte until acknowledged;
 /// stored once by (host of the certificate, spool_id, sequence).
@@ -477,6 +480,10 @@ pub struct Batch {
     pub sequence: u64,
     #[prost(message, repeated, tag = "3")]
     pub observations: ::prost::alloc::vec::Vec<Observation>,
+    /// Run of the sensor that sealed it (see Hello). A spool outlives runs: what an earlier run saw and a
+    /// later one sends is told apart by this alone.
+    #[prost(bytes = "vec", tag = "4")]
+    pub run: ::prost::alloc::vec::Vec<u8>,
 }
 /// ClickHouse holds every batch up to and including this sequence.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -16,6 +16,19 @@ pub(super) const BYTES_MAX: usize = 1 << 20;
 /// Field 3 of `Batch`, length-delimited.
 const OBSERVATIONS_FIELD: u32 = 3;
 
+/// One run of the sensor, from its start to its end: 16 random bytes. Ids of sessions hold within a run;
+/// the collector takes those of earlier runs for ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RunId(pub(super) [u8; 16]);
+
+impl RunId {
+    pub(super) fn random() -> Self {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("the kernel has random bytes once it has booted");
+        Self(bytes)
+    }
+}
+
 /// Observations that wait for their batch to be sealed.
 #[derive(Debug, Default)]
 pub(super) struct Filling {
@@ -49,11 +62,12 @@ impl Filling {
     }
 
     /// The batch under its name. The filling stays, for another name if this one could not be written.
-    pub(super) fn seal(&self, spool: SpoolId, sequence: u64) -> Vec<u8> {
+    pub(super) fn seal(&self, run: RunId, spool: SpoolId, sequence: u64) -> Vec<u8> {
         let head = v1::Batch {
             spool_id: spool.0.to_vec(),
             sequence,
             observations: Vec::new(),
+            run: run.0.to_vec(),
         };
         let mut bytes = head.encode_to_vec();
         bytes.extend_from_slice(&self.encoded);

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use super::batch::Filling;
+use super::batch::{Filling, RunId};
 use super::link::{self, LinkEvent, Sent};
 use super::{Counters, Link, PolicyUpdate, Settings};
 use crate::observation::Observation;
@@ -45,7 +45,8 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
         mut stopped,
     } = ends;
     let (events, mut happened) = mpsc::channel(2 * WINDOW_BATCHES);
-    let hello = hello(&settings, spool.id());
+    let run = RunId::random();
+    let hello = hello(&settings, run, spool.id());
     let keeper = tokio::spawn(link::keep(
         settings.collector.clone(),
         hello,
@@ -55,6 +56,7 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
     counters.set_spool(spool.losses());
     let mut task = Task {
         server: settings.collector.server,
+        run,
         spool: Some(spool),
         filling: Filling::default(),
         seal_at: None,
@@ -100,6 +102,7 @@ async fn until(at: Option<Instant>) {
 
 struct Task {
     server: String,
+    run: RunId,
     /// Away only while a blocking thread has it.
     spool: Option<Spool<Folder>>,
     filling: Filling,
@@ -173,10 +176,12 @@ impl Task {
             return;
         }
         let filling = std::mem::take(&mut self.filling);
+        let run = self.run;
         let (filling, result) = self
             .with_spool(move |spool| {
-                let sealed =
-                    spool.append(filling.count(), |id, sequence| filling.seal(id, sequence));
+                let sealed = spool.append(filling.count(), |id, sequence| {
+                    filling.seal(run, id, sequence)
+                });
                 (filling, sealed)
             })
             .await;
@@ -295,7 +300,7 @@ fn spool_id(bytes: &[u8]) -> Option<SpoolId> {
     bytes.try_into().ok().map(SpoolId)
 }
 
-fn hello(settings: &Settings, spool: SpoolId) -> v1::Hello {
+fn hello(settings: &Settings, run: RunId, spool: SpoolId) -> v1::Hello {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let pretty = system
@@ -308,5 +313,6 @@ fn hello(settings: &Settings, spool: SpoolId) -> v1::Hello {
         operating_system: pretty.unwrap_or("").trim_matches('"').to_owned(),
         machine: std::env::consts::ARCH.to_owned(),
         spool_id: spool.0.to_vec(),
+        run: run.0.to_vec(),
     }
 }

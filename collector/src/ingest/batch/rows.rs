@@ -13,15 +13,17 @@ use crate::store::row::{CallRow, CoverageRow, ListenerRow, Micros, SessionRow, S
 /// Makes the rows of one batch.
 pub(super) struct Maker<'a> {
     key: &'a BatchKey,
+    run: String,
     received: Micros,
     rows: Rows,
     position: usize,
 }
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(key: &'a BatchKey, received: Micros) -> Self {
+    pub(super) fn new(key: &'a BatchKey, run: String, received: Micros) -> Self {
         Self {
             key,
+            run,
             received,
             rows: Rows::default(),
             position: 0,
@@ -121,6 +123,7 @@ impl<'a> Maker<'a> {
         );
         self.rows.sessions.push(SessionRow {
             id,
+            run: self.run.clone(),
             rev: session.rev,
             state: state.to_owned(),
             transport: transport.map(str::to_owned),
