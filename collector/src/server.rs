@@ -42,7 +42,7 @@ pub struct Backend {
     pub store: Store,
     engine: Option<Engine>,
     // Keeps the fixed connection's channel open.
-    _fixed: Option<watch::Sender<Option<Connection>>>,
+    fixed: Option<watch::Sender<Option<Connection>>>,
 }
 
 impl Backend {
@@ -69,7 +69,7 @@ impl Backend {
                 Self {
                     store,
                     engine: Some(engine),
-                    _fixed: None,
+                    fixed: None,
                 }
             }
             ClickHouse::Url {
@@ -84,7 +84,7 @@ impl Backend {
                 Self {
                     store: Store::new(receiver, &config.clickhouse),
                     engine: None,
-                    _fixed: Some(fixed),
+                    fixed: Some(fixed),
                 }
             }
         };
@@ -95,6 +95,15 @@ impl Backend {
                 Err(error)
             }
         }
+    }
+
+    /// Sees to it that analysts' SQL has limits on a server by URL. The embedded engine's user has its own.
+    async fn limit_analyst(&self) -> Result<()> {
+        if let Some(fixed) = &self.fixed {
+            let connection = self.store.connection().await?.limited().await?;
+            fixed.send_replace(Some(connection));
+        }
+        Ok(())
     }
 
     /// Stops the embedded engine, if there is one.
@@ -129,6 +138,10 @@ pub async fn serve(
         () = &mut stop => return Ok(()),
     };
     let (stopping, stopped) = watch::channel(false);
+    if let Err(error) = backend.limit_analyst().await {
+        backend.close().await;
+        return Err(error);
+    }
     let (keeper, keeper_task) = match Keeper::start(
         backend.store.clone(),
         config.ingest.pending_bytes_max,

@@ -1,5 +1,6 @@
 //! ClickHouse: the one place, with [`inventory`](crate::inventory), where SQL lives.
 
+mod analyst;
 pub mod client;
 pub mod migrate;
 pub mod row;

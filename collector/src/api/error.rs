@@ -46,6 +46,7 @@ impl ApiError {
     pub(super) fn of_store(error: &StoreError, at: &str) -> Self {
         let (status, text) = match error {
             StoreError::Away => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            StoreError::Large(_) => (StatusCode::BAD_REQUEST, error.to_string()),
             StoreError::Slow(_) => (StatusCode::GATEWAY_TIMEOUT, error.to_string()),
             StoreError::ClickHouse(clickhouse::error::Error::BadResponse(text)) => {
                 (StatusCode::BAD_GATEWAY, text.trim().to_owned())
@@ -72,7 +73,7 @@ impl ApiError {
             }
             SqlError::NoAnalyst => {
                 let advice = "set clickhouse.analyst_user and clickhouse.analyst_password_file: \
-                    a user with SELECT on the database and readonly = 1";
+                    a user with SELECT on the database and readonly = 2";
                 Self::new(StatusCode::NOT_IMPLEMENTED, error.to_string(), at, advice)
             }
             SqlError::Store(error) => of_statement(&error, at),

@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::store::StoreError;
 
+/// One answer held in memory, as JSON, at most: twice the bytes of columns that an analyst may ask for.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+
 /// Answer to a listing or an SQL statement.
 #[derive(Debug, Serialize)]
 pub struct Answer {
@@ -32,7 +35,7 @@ struct Json {
 /// `settings` are ClickHouse's, which a read-only user may not give.
 ///
 /// # Errors
-/// ClickHouse refuses it or is away, or it takes longer than `seconds_max`.
+/// ClickHouse refuses it or is away, it takes longer than `seconds_max`, or the answer is too large.
 pub async fn run(
     client: &Client,
     sql: &str,
@@ -49,7 +52,14 @@ pub async fn run(
     }
     let read = async {
         let mut cursor = query.fetch_bytes("JSON")?;
-        cursor.collect().await
+        let mut answer = Vec::new();
+        while let Some(part) = cursor.next().await? {
+            if answer.len() + part.len() > ANSWER_BYTES_MAX {
+                return Err(StoreError::Large(ANSWER_BYTES_MAX));
+            }
+            answer.extend_from_slice(&part);
+        }
+        Ok(answer)
     };
     let bytes = tokio::time::timeout(Duration::from_secs(seconds_max), read)
         .await

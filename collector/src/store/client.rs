@@ -6,6 +6,7 @@ use clickhouse::{Client, RowOwned, RowWrite};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::analyst;
 use crate::config::{ClickHouse, Login};
 
 /// How long a statement waits for an engine that is being restarted.
@@ -93,6 +94,17 @@ impl Connection {
         let analyst = analyst.map(access).transpose()?;
         Ok(Self::new(database, &access(writer)?, analyst.as_ref()))
     }
+
+    /// The same, its analyst under limits.
+    ///
+    /// # Errors
+    /// The analyst may write, or has no limits and cannot be given any; it cannot log in.
+    pub async fn limited(mut self) -> anyhow::Result<Self> {
+        if let Some(client) = self.analyst.take() {
+            self.analyst = Some(analyst::limited(client).await?);
+        }
+        Ok(self)
+    }
 }
 
 /// Why a statement had no result.
@@ -104,6 +116,9 @@ pub enum StoreError {
     /// No answer in time.
     #[error("ClickHouse did not answer within {0} s")]
     Slow(u64),
+    /// More of an answer than is held in memory.
+    #[error("the answer is larger than {0} bytes")]
+    Large(usize),
     /// ClickHouse refused or could not be reached.
     #[error(transparent)]
     ClickHouse(#[from] clickhouse::error::Error),
@@ -123,6 +138,9 @@ impl StoreError {
     /// What an operator should do, where that is known.
     #[must_use]
     pub fn advice(&self) -> &'static str {
+        if matches!(self, Self::Large(_)) {
+            return "narrow the question, or add LIMIT";
+        }
         match self.code() {
             Some(243) => "the disk is full: make room, the collector goes on by itself",
             Some(241) => "ClickHouse is short of memory: raise clickhouse.memory_bytes_max",

@@ -15,9 +15,15 @@ use crate::{
 };
 
 /// `default` may do everything here, unlike in the collector's own configuration.
-const USERS: &str = "<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>\
+const USERS: &str = "<clickhouse><profiles><default/>\
+    <asks><readonly>2</readonly></asks><bare><readonly>1</readonly></bare>\
+    <wide><readonly>1</readonly><max_execution_time>60</max_execution_time><max_result_rows>1000000000</max_result_rows>\
+    <max_result_bytes>10000000000</max_result_bytes></wide></profiles><quotas><default/></quotas><users><default>\
     <password></password><networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>\
-    </default></users></clickhouse>";
+    </default><asks><password></password><networks><ip>127.0.0.1</ip></networks><profile>asks</profile><quota>default</quota>\
+    </asks><bare><password></password><networks><ip>127.0.0.1</ip></networks><profile>bare</profile><quota>default</quota>\
+    </bare><wide><password></password><networks><ip>127.0.0.1</ip></networks><profile>wide</profile><quota>default</quota>\
+    </wide></users></clickhouse>";
 
 /// A ClickHouse without the collector's restrictions, in a folder of its own.
 struct Bare {
@@ -177,6 +183,52 @@ async fn a_server_by_url_is_used_the_same_way() {
     assert_eq!(refused.status, 501, "{}", refused.body);
     assert!(refused.body.contains("clickhouse.analyst_user"));
     assert!(collector.stop("TERM").success());
+}
+
+#[test]
+fn the_analyst_of_a_server_by_url_has_limits() {
+    let Some(bare) = Bare::start() else { return };
+    let Some(mut collector) = Collector::prepared("") else {
+        return;
+    };
+    let (state, file) = (collector.path("state"), collector.path("collector.toml"));
+    let settings = |analyst: &str| {
+        let text = format!(
+            "state_dir = \"{}\"\n[clickhouse]\nurl = \"http://127.0.0.1:{}\"\nuser = \"default\"\nanalyst_user = \"{analyst}\"\n",
+            state.display(),
+            bare.port
+        );
+        fs::write(&file, text).expect("settings");
+    };
+    // One that may write, and one that can neither be given limits nor has its own.
+    for (analyst, missing) in [("default", "may write"), ("bare", "max_execution_time")] {
+        settings(analyst);
+        let done = collector.command("serve").output().expect("run");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(!done.status.success() && said.contains(missing), "{said}");
+    }
+    settings("asks");
+    collector.start();
+    assert_eq!(collector.number("SELECT 1"), 1);
+    for query in [
+        "SELECT number FROM numbers(1000000)",
+        "SELECT repeat('x', 1000000) FROM numbers(1000)",
+        "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1",
+    ] {
+        let refused = collector.sql(query);
+        assert_eq!(refused.status, 400, "{query}: {:.300}", refused.body);
+    }
+    // Whatever a profile allows, the collector does not hold more than it can.
+    assert!(collector.stop("TERM").success());
+    settings("wide");
+    collector.start();
+    let refused = collector.sql("SELECT repeat('x', 1000000) FROM numbers(150)");
+    assert_eq!(refused.status, 400, "{:.300}", refused.body);
+    assert!(
+        refused.body.contains("larger than"),
+        "{:.300}",
+        refused.body
+    );
 }
 
 #[test]
