@@ -145,6 +145,7 @@ pub async fn serve(
     let (keeper, keeper_task) = match Keeper::start(
         backend.store.clone(),
         config.ingest.pending_bytes_max,
+        config.retention_days,
         stopped.clone(),
     )
     .await

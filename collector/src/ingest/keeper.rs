@@ -27,9 +27,14 @@ use crate::{
 };
 use rejudge::Rejudge;
 
+const DAY_S: u64 = 86_400;
 const QUEUE_MAX: usize = 256;
 /// Observations in a group, at most (a group holds at least one batch).
 const GROUP_OBSERVATIONS_MAX: usize = 50_000;
+/// Batches, hellos and policies in a group, at most: small batches make rows, parts and keys too.
+const GROUP_WORKS_MAX: usize = 512;
+/// Groups between two pages of old verdicts, at most: new facts go first, but never alone.
+const PAGE_EVERY_GROUPS: u32 = 16;
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Pause after a page that failed; new facts wait that long too.
@@ -96,12 +101,15 @@ const ROOM_UNIT_BYTES: usize = 1024;
 
 impl Keeper {
     /// Starts the task: the last policy comes from the store, fronts are learned again from it.
+    /// `retention_days` is how long ClickHouse keeps a verdict; those of stored sessions are renewed
+    /// well before.
     ///
     /// # Errors
     /// The policy in force cannot be read.
     pub async fn start(
         store: Store,
         pending_bytes_max: usize,
+        retention_days: u32,
         stop: watch::Receiver<bool>,
     ) -> Result<(Self, tokio::task::JoinHandle<()>)> {
         let in_force = policy::last(&store)
@@ -120,6 +128,7 @@ impl Keeper {
         let judge = Judge::new(checked, in_force.version);
         let (publish, policy) = watch::channel(Arc::new(in_force));
         let (complain, trouble) = watch::channel(None);
+        let retention = Duration::from_secs(u64::from(retention_days) * DAY_S);
         let task = Task {
             store,
             judge,
@@ -127,7 +136,8 @@ impl Keeper {
             trouble: complain,
             work,
             stop,
-            rejudge: Rejudge::learn_and_judge(),
+            rejudge: Rejudge::new(retention),
+            groups: 0,
         };
         let handle = tokio::spawn(task.run());
         let room = Arc::new(Semaphore::new(pending_bytes_max / ROOM_UNIT_BYTES));
@@ -212,13 +222,19 @@ struct Task {
     work: mpsc::Receiver<Work>,
     stop: watch::Receiver<bool>,
     rejudge: Rejudge,
+    /// Groups committed since the last page of old verdicts.
+    groups: u32,
 }
 
 impl Task {
     async fn run(mut self) {
         loop {
-            let first = if self.rejudge.pending() {
-                // Facts first: a page of old verdicts only when nothing new waits.
+            let pending = self.rejudge.pending();
+            let renew_at = self.rejudge.renew_at();
+            let first = if pending && self.groups >= PAGE_EVERY_GROUPS {
+                None
+            } else if pending {
+                // Facts first: a page of old verdicts when nothing new waits, or its turn has come.
                 match self.work.try_recv() {
                     Ok(work) => Some(work),
                     Err(mpsc::error::TryRecvError::Empty) => None,
@@ -230,12 +246,19 @@ impl Task {
                         Some(work) => Some(work),
                         None => return,
                     },
+                    () = tokio::time::sleep_until(renew_at) => {
+                        self.rejudge.judge_again();
+                        None
+                    }
                     _ = self.stop.wait_for(|stop| *stop) => break,
                 }
             };
-            match first {
-                Some(work) => self.group(work).await,
-                None => self.rejudge_page().await,
+            if let Some(work) = first {
+                self.groups = self.groups.saturating_add(1);
+                self.group(work).await;
+            } else {
+                self.groups = 0;
+                self.rejudge_page().await;
             }
             if *self.stop.borrow() {
                 break;
@@ -251,7 +274,7 @@ impl Task {
     async fn group(&mut self, first: Work) {
         let mut batches = Vec::new();
         let mut hellos = Vec::new();
-        let mut observations = 0;
+        let (mut observations, mut works) = (0, 0);
         let mut next = Some(first);
         let mut after = VecDeque::new();
         while let Some(work) = next.take() {
@@ -271,7 +294,8 @@ impl Task {
                     break;
                 }
             }
-            if observations < GROUP_OBSERVATIONS_MAX {
+            works += 1;
+            if observations < GROUP_OBSERVATIONS_MAX && works < GROUP_WORKS_MAX {
                 next = self.work.try_recv().ok();
             }
         }
@@ -318,7 +342,7 @@ impl Task {
         );
         let in_force: Shared = Arc::new(row.into());
         self.judge.replace(checked, in_force.version);
-        self.rejudge = Rejudge::learn_and_judge();
+        self.rejudge.learn_and_judge();
         self.publish.send_replace(Arc::clone(&in_force));
         Ok(Applied { in_force, warnings })
     }

@@ -23,6 +23,10 @@ use crate::{
     },
 };
 
+/// Batches asked for in one question. A key takes at most 320 bytes, so it stays far below ClickHouse's
+/// `max_query_size` (256 KiB where nobody set another).
+const KNOWN_KEYS_MAX: usize = 256;
+
 /// Everything that one group writes. Made once; inserted until it is in.
 struct Group {
     rows: Rows,
@@ -110,7 +114,7 @@ impl Task {
         }
         if learned {
             info!("a server was learned to stand behind a gateway: verdicts are made again");
-            self.rejudge.restart_judging();
+            self.rejudge.judge_again();
         }
         if rows.unknown + rows.wrong_times > 0 {
             info!(
@@ -173,9 +177,14 @@ fn tell(waiting: Vec<oneshot::Sender<()>>) {
 }
 
 async fn known(store: Store, keys: Vec<BatchKey>) -> Result<HashSet<BatchKey>, StoreError> {
-    if keys.is_empty() {
-        return Ok(HashSet::new());
+    let mut all = HashSet::new();
+    for some in keys.chunks(KNOWN_KEYS_MAX) {
+        all.extend(known_of(&store, some).await?);
     }
+    Ok(all)
+}
+
+async fn known_of(store: &Store, keys: &[BatchKey]) -> Result<Vec<BatchKey>, StoreError> {
     // Host names and hex spool ids hold no quotes: `HostId`, `batch::check`.
     let list: Vec<String> = keys
         .iter()
@@ -192,8 +201,9 @@ async fn known(store: Store, keys: Vec<BatchKey>) -> Result<HashSet<BatchKey>, S
         .map(|k| (k.host, k.spool, k.sequence))
         .collect();
     Ok(keys
-        .into_iter()
+        .iter()
         .filter(|k| found.contains(&(k.host.to_string(), k.spool.clone(), k.sequence)))
+        .cloned()
         .collect())
 }
 
