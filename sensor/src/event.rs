@@ -243,6 +243,8 @@ pub enum LossReason {
     TableFull,
     /// A stream had more unfinished bytes than a message may have.
     MessageTooLong,
+    /// A batch had more messages than are read of one.
+    BatchTooLong,
     /// Unfinished messages of all flows together took too much memory; the largest was let go.
     BufferFull,
     /// A bounded queue was full.
@@ -264,6 +266,7 @@ impl LossReason {
             Self::BadRecord => "bad_record",
             Self::TableFull => "table_full",
             Self::MessageTooLong => "message_too_long",
+            Self::BatchTooLong => "batch_too_long",
             Self::BufferFull => "buffer_full",
             Self::QueueFull => "queue_full",
         }

@@ -29,6 +29,8 @@ pub trait Host {
     fn digests_ready(&mut self) -> bool;
     /// Addresses of the host's own interfaces.
     fn addresses(&mut self) -> Vec<IpAddr>;
+    /// Inode of the host's own network namespace.
+    fn netns(&mut self) -> Option<u32>;
 }
 
 /// The host of a recording: unknown.
@@ -53,5 +55,8 @@ impl Host for NoHost {
     }
     fn addresses(&mut self) -> Vec<IpAddr> {
         Vec::new()
+    }
+    fn netns(&mut self) -> Option<u32> {
+        None
     }
 }

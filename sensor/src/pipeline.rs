@@ -235,8 +235,14 @@ impl Pipeline {
         self.listeners.exit(process);
         self.processes.exit(time, process);
         let listeners = &self.listeners;
-        self.sessions
+        let orphans = self
+            .sessions
             .end_process(time, process, |address| listeners.is_served(address));
+        for number in orphans {
+            let (flows, processes) = (&self.flows, &self.processes);
+            self.stdio
+                .client_gone(time, number, flows, processes, &mut self.sessions);
+        }
         self.exited.insert(process);
     }
 
@@ -324,7 +330,10 @@ impl Pipeline {
             return;
         }
         let (messages, against) = match parse(&line.text) {
-            Parsed::Rpc { messages, .. } => (messages, false),
+            Parsed::Rpc { messages, dropped } => {
+                self.lose(LossReason::BatchTooLong, dropped);
+                (messages, false)
+            }
             Parsed::NotRpc(marks) => (Vec::new(), marks.is_against()),
             Parsed::NotJson => (Vec::new(), is_foreign(&line.text)),
         };
@@ -345,6 +354,8 @@ impl Pipeline {
     fn socket_state(&mut self, time: UnixNs, state: &SocketState, output: &mut Output) {
         let Some(tuple) = state.end.tuple else { return };
         match (state.state, state.process) {
+            // What listens in a network namespace of somebody's own making proves nothing out here.
+            (TcpState::Listen, Some(_)) if is_foreign_netns(&mut *self.host, state.end.netns) => {}
             (TcpState::Listen, Some(process)) => {
                 self.listeners.open(state.end.key, tuple.local, process);
             }
@@ -417,6 +428,11 @@ impl Pipeline {
         }
         self.claim(output);
     }
+}
+
+/// Whether a network namespace is known not to be the host's.
+fn is_foreign_netns(host: &mut dyn Host, netns: u32) -> bool {
+    netns != 0 && host.netns().is_some_and(|own| own != netns)
 }
 
 /// A header of the other JSON-RPC framing (LSP, DAP), or bytes that no text has.

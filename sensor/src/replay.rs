@@ -21,6 +21,8 @@ use crate::pipeline::{Limits, Output, Pipeline};
 
 /// Recordings do not say when they were made: they begin at this time, 2026-01-01T00:00:00Z.
 const EPOCH: UnixNs = 1_767_225_600_000_000_000;
+/// Longest recording, in seconds: a year.
+const SECONDS_MAX: f64 = 31_536_000.0;
 /// Device numbers of recorded pipes and sockets; no kernel gives these out.
 const PIPES: u32 = u32::MAX;
 const SOCKETS: u32 = u32::MAX - 1;
@@ -138,7 +140,7 @@ fn event(row: Row, written: &HashSet<u64>) -> Result<Event> {
     };
     let followed = direction == Direction::Write || !written.contains(&row.chan);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds of one recording
-    let time = EPOCH + (seconds.max(0.0) * 1e9) as UnixNs;
+    let time = EPOCH.saturating_add((seconds.clamp(0.0, SECONDS_MAX) * 1e9) as UnixNs);
     let transfer = Transfer {
         process: ProcessKey {
             pid: row.proc,

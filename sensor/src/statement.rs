@@ -4,6 +4,8 @@
 
 mod known;
 
+use std::net::SocketAddr;
+
 pub(crate) use known::Known;
 
 use gnomon_policy::{BaseRoute, Fronts, Policy, judge};
@@ -22,6 +24,9 @@ use crate::process::listeners::Listeners;
 use crate::process::table::ProcessTable;
 use crate::redact;
 
+/// Listening addresses stated of one process.
+const SERVES_MAX: usize = 64;
+
 /// What a statement is made from.
 pub(crate) struct Sources<'a> {
     pub(crate) processes: &'a ProcessTable,
@@ -32,6 +37,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) host_name: &'a HostName,
     pub(crate) known: &'a mut Known,
+    /// Where the client was seen to listen while its session went on: it may stop before that ends.
+    pub(crate) client_served: Vec<SocketAddr>,
 }
 
 impl Sources<'_> {
@@ -131,18 +138,31 @@ impl Sources<'_> {
                 .map(|process| self.listeners.of(process))
                 .unwrap_or_default()
         };
+        let mut client_serves = serves(session.client);
+        client_serves.extend(&self.client_served);
+        client_serves.sort_unstable();
+        client_serves.dedup();
+        client_serves.truncate(SERVES_MAX);
+        let server_serves = serves(session.server);
+        let foreign = self.in_foreign_namespace(session);
         Facts {
-            server_address: session.http.server,
-            client_address: session.http.client,
-            authority: session.http.authority.as_deref().map(redact::text),
-            path: session.http.path.as_deref().map(redact::url),
+            // In a network namespace of its own anybody can give itself any address.
+            server_address: session.http.server.filter(|_| !foreign),
+            client_address: session.http.client.filter(|_| !foreign),
+            authority: joined(&session.http.authorities, redact::text),
+            path: several(&session.http.paths),
             sni: None,
             scheme: (session.transport != Transport::Stdio).then(|| "http".to_owned()),
-            client_serves: serves(session.client),
-            server_serves: serves(session.server),
+            client_serves,
+            server_serves,
             certificate_key: None,
             host_addresses: self.host.addresses(),
         }
+    }
+
+    fn in_foreign_namespace(&mut self, session: &Session) -> bool {
+        let own = self.host.netns();
+        own.is_some_and(|own| session.http.namespaces.iter().any(|netns| *netns != own))
     }
 
     fn base_route(&self, session: &Session) -> BaseRoute {
@@ -172,15 +192,34 @@ impl Sources<'_> {
     }
 }
 
+/// Several names are told as such, and match no gateway.
+fn joined(names: &[String], redact: fn(&str) -> String) -> Option<String> {
+    let names: Vec<String> = names.iter().map(|name| redact(name)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// The same for paths.
+fn several(paths: &[String]) -> Option<String> {
+    match paths {
+        [path] => Some(redact::url(path)),
+        _ => joined(paths, redact::url).map(|paths| format!("several: {paths}")),
+    }
+}
+
 /// The canonical URL: scheme, authority in lower case without the default port, path.
 fn endpoint(session: &Session, facts: &Facts) -> Option<String> {
     if session.transport == Transport::Stdio {
         return None;
     }
     let address = facts.server_address.map(|address| address.to_string());
-    let authority = facts.authority.clone().or(address)?.to_ascii_lowercase();
+    let authority = session
+        .http
+        .authorities
+        .first()
+        .map(|authority| redact::text(authority));
+    let authority = authority.or(address)?.to_ascii_lowercase();
     let authority = authority.strip_suffix(":80").unwrap_or(&authority);
-    let path = session.http.path.as_deref().unwrap_or_default();
+    let path = session.http.paths.first().map_or("", String::as_str);
     Some(redact::url(&format!("http://{authority}{path}")))
 }
 

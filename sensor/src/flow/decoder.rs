@@ -193,6 +193,11 @@ impl Decoder {
         head.extend_from_slice(bytes);
         let request = Connection::looks_like_request(head);
         let response = Connection::looks_like_response(head);
+        let response = if response == Guess::No {
+            events_in_the_middle(head)
+        } else {
+            response
+        };
         // A pipe goes one way: no exchange of requests and responses can be on it.
         let can_be_http = channel != Channel::Pipe;
         let next = if can_be_http && request == Guess::Yes {
@@ -228,6 +233,29 @@ impl Decoder {
                 );
             }
         }
+    }
+}
+
+/// Whether bytes look like server-sent events, with or without a chunk's size before them: the answer of a
+/// request that was made before us.
+fn events_in_the_middle(bytes: &[u8]) -> Guess {
+    const FIELDS: [&[u8]; 4] = [b"event:", b"data:", b"id:", b": "];
+    let digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .count();
+    let body = match bytes.get(digits..) {
+        Some([]) if (1..=8).contains(&digits) => return Guess::More,
+        Some([b'\r']) if (1..=8).contains(&digits) => return Guess::More,
+        Some([b'\r', b'\n', rest @ ..]) if (1..=8).contains(&digits) => rest,
+        _ => bytes,
+    };
+    if FIELDS.iter().any(|field| body.starts_with(field)) {
+        Guess::Yes
+    } else if FIELDS.iter().any(|field| field.starts_with(body)) {
+        Guess::More
+    } else {
+        Guess::No
     }
 }
 
@@ -295,6 +323,22 @@ mod tests {
             .map(|byte| (Side::A, byte))
             .collect();
         assert_eq!(reading(Channel::Tcp, &bytes), Reading::Http);
+    }
+
+    #[test]
+    fn events_in_the_middle_are_an_answer() {
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::B, b"1a2\r\nevent: message\r\n")]),
+            Reading::Http
+        );
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::B, b"data: {}\n\n")]),
+            Reading::Http
+        );
+        assert_eq!(
+            reading(Channel::Tcp, &[(Side::B, b"dead beef\n")]),
+            Reading::Lines
+        );
     }
 
     #[test]

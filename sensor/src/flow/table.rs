@@ -49,6 +49,8 @@ pub struct Flow {
     pub ending: bool,
     /// It carries a session: it makes way last.
     pub pinned: bool,
+    /// Network namespaces of the two sides, where seen (TCP).
+    pub namespaces: [Option<u32>; 2],
     netns: u32,
 }
 
@@ -264,6 +266,7 @@ impl FlowTable {
             last_used: time,
             ending: false,
             pinned: false,
+            namespaces: [Some(end.netns).filter(|netns| *netns != 0), None],
             netns: scope(end),
         };
         for name in flow.names() {
@@ -337,6 +340,9 @@ fn same_object(flow: &Flow, side: Side, end: &End) -> bool {
 fn learn(flow: &mut Flow, side: Side, end: &End) {
     if flow.channel == Channel::Pipe {
         return;
+    }
+    if end.netns != 0 {
+        flow.namespaces[side.index()] = Some(end.netns);
     }
     if end.key.inode != 0 {
         flow.keys[side.index()] = Some(end.key);

@@ -23,6 +23,7 @@ pub struct LiveHost {
     addresses: Vec<IpAddr>,
     addresses_read: Option<Instant>,
     digests: Digests,
+    netns: Option<u32>,
 }
 
 impl LiveHost {
@@ -37,6 +38,7 @@ impl LiveHost {
             addresses: Vec::new(),
             addresses_read: None,
             digests: Digests::start()?,
+            netns: netns(),
         })
     }
 }
@@ -79,6 +81,19 @@ impl Host for LiveHost {
         }
         self.addresses.clone()
     }
+
+    fn netns(&mut self) -> Option<u32> {
+        self.netns
+    }
+}
+
+/// Of the first process: the sensor itself may run in a container. namespaces(7): `net:[4026531840]`.
+fn netns() -> Option<u32> {
+    let link = fs::read_link("/proc/1/ns/net")
+        .or_else(|_| fs::read_link("/proc/self/ns/net"))
+        .ok()?;
+    let text = link.to_string_lossy().into_owned();
+    text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn is_old(read: Option<Instant>) -> bool {

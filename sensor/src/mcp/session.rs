@@ -76,10 +76,24 @@ pub struct HttpPlace {
     pub server: Option<std::net::SocketAddr>,
     /// Client address by the kernel.
     pub client: Option<std::net::SocketAddr>,
-    /// Host header as written.
-    pub authority: Option<String>,
-    /// Path without query. NOT redacted.
-    pub path: Option<String>,
+    /// Every different authority that was named: Host headers as written, and those of request targets.
+    pub authorities: Vec<String>,
+    /// Every different path, without query. NOT redacted.
+    pub paths: Vec<String>,
+    /// Network namespaces that its connections were seen in.
+    pub namespaces: Vec<u32>,
+}
+
+/// Names, paths and namespaces of one session that are kept; more than one is a contradiction already.
+const NAMES_MAX: usize = 4;
+
+impl HttpPlace {
+    /// Adds a name where it is another one.
+    pub fn name<T: PartialEq>(names: &mut Vec<T>, name: T) {
+        if names.len() < NAMES_MAX && !names.contains(&name) {
+            names.push(name);
+        }
+    }
 }
 
 /// The part of a session that changes seldom.
@@ -88,8 +102,8 @@ pub struct Outline {
     client: Option<ProcessKey>,
     server: Option<ProcessKey>,
     server_address: Option<std::net::SocketAddr>,
-    authority: Option<String>,
-    path: Option<String>,
+    authorities: Vec<String>,
+    paths: Vec<String>,
     revision: Option<String>,
     peers: [Option<Peer>; 2],
     ended: bool,
@@ -356,8 +370,8 @@ impl Session {
             client: self.client,
             server: self.server,
             server_address: self.http.server,
-            authority: self.http.authority.clone(),
-            path: self.http.path.clone(),
+            authorities: self.http.authorities.clone(),
+            paths: self.http.paths.clone(),
             revision: self.revision.clone(),
             peers: [self.client_peer.clone(), self.server_peer.clone()],
             ended: self.ended,

@@ -7,12 +7,14 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::message::{Kind, Message, Notification, Request, Response};
+use super::message::{Id, Kind, Message, Notification, Request, Response};
 use super::session::SessionNumber;
+use super::signature::{Mark, Sign};
 use super::table::{Answer, SessionTable, witness};
 use crate::event::UnixNs;
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
+use crate::process::table::ProcessTable;
 
 /// Answers that wait for their request.
 const EARLY_MAX: usize = 64;
@@ -61,6 +63,7 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
+        self.drop_wrong_guess(time, lane, &message, flows, sessions);
         match (self.bound(lane, sessions), &message.kind) {
             (Some((number, Role::FromClient)), _) => {
                 self.take_from_client(time, lane, number, &message, flows, sessions);
@@ -73,6 +76,46 @@ impl Stdio {
                 self.begin(time, lane, &message, flows, sessions);
             }
             (None, _) => {}
+        }
+    }
+
+    /// Which lane is the client's is a guess until its session has shaken hands: a server may ask first, or
+    /// print something that looks like it. What says better drops the guess.
+    fn drop_wrong_guess(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        message: &Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let Some((number, role)) = self.bound(lane, sessions) else {
+            return;
+        };
+        let wrong = match (role, &message.kind) {
+            (Role::FromClient, Kind::Response(Response { id: Some(id), .. })) => {
+                let handshake = message.marks.contains(Mark::Decisive(Sign::Initialized));
+                let own = rank(sessions, number);
+                self.is_unpaired(lane)
+                    && self
+                        .asked(lane, id, flows, sessions)
+                        .is_some_and(|(other, _)| {
+                            other.session != number
+                                && (handshake || rank(sessions, other.session) > own)
+                        })
+            }
+            (Role::FromServer, Kind::Request(request)) => {
+                request.method == "initialize"
+                    && message.marks.is_decisive()
+                    && sessions
+                        .get(number)
+                        .is_some_and(|session| !session.initialized)
+            }
+            _ => false,
+        };
+        if wrong {
+            self.over(time, number, sessions);
+            self.forget(number);
         }
     }
 
@@ -114,6 +157,42 @@ impl Stdio {
             Some(&(number, Role::FromClient)) => self.client_ended(time, number, sessions),
             None => {}
         }
+    }
+
+    /// The client of a session is gone; what it asked may still be answered. Nothing of that if somebody else
+    /// is known to write for it.
+    pub fn client_gone(
+        &mut self,
+        time: UnixNs,
+        number: SessionNumber,
+        flows: &FlowTable,
+        processes: &ProcessTable,
+        sessions: &mut SessionTable,
+    ) {
+        let requests = self
+            .lanes
+            .iter()
+            .find(|(_, bound)| **bound == (number, Role::FromClient))
+            .and_then(|(lane, _)| Some(flows.get(lane.flow)?.lane(lane.from)));
+        let others = requests.is_some_and(|lane| {
+            lane.writers
+                .iter()
+                .any(|process| !processes.is_gone(process))
+        });
+        if !others {
+            self.client_ended(time, number, sessions);
+        }
+    }
+
+    /// Whether a flow may carry the answers that some session still waits for.
+    #[must_use]
+    pub fn may_answer(&self, flow: FlowId, flows: &FlowTable) -> bool {
+        use crate::flow::Side;
+        self.unpaired.iter().any(|unpaired| {
+            [Side::A, Side::B]
+                .into_iter()
+                .any(|from| reversed(flows, unpaired.requests, Lane { flow, from }).is_some())
+        })
     }
 
     fn client_ended(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
@@ -222,13 +301,15 @@ impl Stdio {
             return self.begin_anew(time, lane, number, message, flows, sessions);
         }
         sessions.count_message();
+        self.closing.retain(|(_, closing)| *closing != number);
         let writer = flows
             .get(lane.flow)
             .and_then(|flow| flow.lane(lane.from).writers.last());
         let Some(session) = sessions.change(number) else {
             return;
         };
-        session.client = writer.or(session.client);
+        // A helper of the client may write for it.
+        session.client = session.client.or(writer);
         witness(session, message.marks);
         session.decisive |= message.marks.is_decisive();
         session.last_seen = session.last_seen.max(time);
@@ -276,20 +357,8 @@ impl Stdio {
         let Kind::Response(Response { id: Some(id), .. }) = &message.kind else {
             return;
         };
-        let found = self
-            .unpaired
-            .iter()
-            .filter(|unpaired| {
-                sessions
-                    .get(unpaired.session)
-                    .is_some_and(|session| session.awaits(id))
-            })
-            .filter_map(|unpaired| {
-                let quality = reversed(flows, unpaired.requests, lane)?;
-                Some((quality != Quality::Exact, *unpaired, quality))
-            })
-            .min_by_key(|(unsure, ..)| *unsure);
-        if let Some((_, unpaired, quality)) = found {
+        let found = self.asked(lane, id, flows, sessions);
+        if let Some((unpaired, quality)) = found {
             self.pair(
                 unpaired.session,
                 unpaired.requests,
@@ -311,6 +380,28 @@ impl Stdio {
                 message,
             });
         }
+    }
+
+    /// The session without an answer yet that waits for this id, and whose requests go the other way.
+    fn asked(
+        &self,
+        lane: Lane,
+        id: &Id,
+        flows: &FlowTable,
+        sessions: &SessionTable,
+    ) -> Option<(Unpaired, Quality)> {
+        let waits = |unpaired: &&Unpaired| {
+            sessions
+                .get(unpaired.session)
+                .is_some_and(|session| session.awaits(id))
+        };
+        self.unpaired
+            .iter()
+            .filter(waits)
+            .filter_map(|unpaired| Some((*unpaired, reversed(flows, unpaired.requests, lane)?)))
+            .max_by_key(|(unpaired, quality)| {
+                (rank(sessions, unpaired.session), *quality == Quality::Exact)
+            })
     }
 
     fn pair(
@@ -359,6 +450,17 @@ fn shorten(message: &mut Message) {
     }
 }
 
+/// How well a session is founded, for choosing between guesses.
+fn rank(sessions: &SessionTable, number: SessionNumber) -> u8 {
+    sessions
+        .get(number)
+        .map_or(0, |session| match (session.initialized, session.decisive) {
+            (true, _) => 2,
+            (false, true) => 1,
+            (false, false) => 0,
+        })
+}
+
 /// A first request that is worth waiting for its answer. What a server asks of a client begins nothing:
 /// its lane carries answers.
 fn may_begin(request: &Request, message: &Message) -> bool {
@@ -366,6 +468,7 @@ fn may_begin(request: &Request, message: &Message) -> bool {
         request.method.as_str(),
         "sampling/createMessage" | "elicitation/create" | "roots/list"
     );
+    let of_server = of_server || request.method.starts_with("tasks/");
     let marks = message.marks;
     !of_server && !marks.is_against() && (marks.is_decisive() || marks.strong_count() > 0)
 }
@@ -383,12 +486,12 @@ fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<Quality>
     let there = flows.get(requests.flow)?.lane(requests.from);
     let back = flows.get(answers.flow)?.lane(answers.from);
     let far = agree(&there.readers, &back.writers)?;
-    let near = agree(&there.writers, &back.readers)?;
-    match (far, near) {
+    match (far, agree(&there.writers, &back.readers)) {
         // Who read the request gave the answer; the client need not have read it yet.
-        (true, _) => Some(Quality::Exact),
-        (false, true) => Some(Quality::Likely),
-        (false, false) => None,
+        (true, Some(_)) => Some(Quality::Exact),
+        // In a pipeline of a shell one process asks and another reads.
+        (true, None) | (false, Some(true)) => Some(Quality::Likely),
+        (false, _) => None,
     }
 }
 

@@ -94,26 +94,29 @@ impl SessionTable {
     }
 
     /// Ends every session of a process that is gone. `served` tells whether somebody else still listens
-    /// where a session's server did: a worker that ends is not its server's end.
+    /// where a session's server did: a worker that ends is not its server's end. Gives the sessions over
+    /// lines that only lost their client: their answers may still come.
     pub fn end_process(
         &mut self,
         time: UnixNs,
         process: ProcessKey,
         served: impl Fn(std::net::SocketAddr) -> bool,
-    ) {
-        let over = |session: &&Session| {
+    ) -> Vec<SessionNumber> {
+        let (mut over, mut orphans) = (Vec::new(), Vec::new());
+        for session in self.sessions.values().filter(|session| !session.ended) {
             let goes_on = session.http.server.is_some_and(&served);
-            session.client == Some(process) || (session.server == Some(process) && !goes_on)
-        };
-        let own: Vec<SessionNumber> = self
-            .sessions
-            .values()
-            .filter(over)
-            .map(|session| session.number)
-            .collect();
-        for number in own {
+            if session.server == Some(process) && !goes_on {
+                over.push(session.number);
+            } else if session.client == Some(process) && session.transport == Transport::Stdio {
+                orphans.push(session.number);
+            } else if session.client == Some(process) {
+                over.push(session.number);
+            }
+        }
+        for number in over {
             self.end(time, number);
         }
+        orphans
     }
 
     /// Takes a request of a session's client.

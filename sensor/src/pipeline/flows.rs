@@ -83,7 +83,8 @@ impl Pipeline {
     /// Tells the kernel what a flow is by now.
     pub(super) fn appraise(&mut self, lane: Lane, output: &mut Output) {
         let id = lane.flow;
-        let session = self.stdio.uses(id) || self.http.uses(id);
+        let session =
+            self.stdio.uses(id) || self.http.uses(id) || self.stdio.may_answer(id, &self.flows);
         let (Some(flow), Some(reader)) = (self.flows.get(id), self.readers.get_mut(&id)) else {
             return;
         };

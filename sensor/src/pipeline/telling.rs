@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -111,14 +112,17 @@ impl Pipeline {
 
     /// States sessions whose route or verdict is another by now, or whose server has got a name.
     fn tell_differences(&mut self, now: UnixNs, output: &mut Output) {
-        let told: Vec<(SessionNumber, SessionId, u32)> = self
+        let told: Vec<(SessionNumber, SessionId, u32, Vec<SocketAddr>)> = self
             .told
             .sessions
             .iter()
-            .map(|(number, told)| (*number, told.id.clone(), told.last.rev))
+            .map(|(number, told)| {
+                let served = told.last.facts.client_serves.clone();
+                (*number, told.id.clone(), told.last.rev, served)
+            })
             .collect();
-        for (number, id, rev) in told {
-            let stated = self.sources().session_of(number, id, rev);
+        for (number, id, rev, served) in told {
+            let stated = self.sources(served).session_of(number, id, rev);
             let known = self.told.sessions.get(&number);
             if let (Some(stated), Some(known)) = (stated, known)
                 && (stated.judgement != known.last.judgement || stated.server != known.last.server)
@@ -134,6 +138,8 @@ impl Pipeline {
         };
         let (outline, ended) = (session.outline(), session.ended);
         if let (Some(server), Some(address)) = (session.server, session.http.server)
+            && (session.http.namespaces.iter())
+                .all(|netns| !super::is_foreign_netns(&mut *self.host, *netns))
             && self.listeners.serves(address, server)
         {
             self.told.judge_again();
@@ -141,7 +147,9 @@ impl Pipeline {
         let known = self.told.sessions.get(&number);
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
-        let Some(stated) = self.sources().session_of(number, id.clone(), rev) else {
+        let before = known.map(|told| told.last.facts.client_serves.clone());
+        let before = before.unwrap_or_default();
+        let Some(stated) = self.sources(before).session_of(number, id.clone(), rev) else {
             return;
         };
         let facts = policy_facts(&stated, &self.host_name);
@@ -245,7 +253,7 @@ impl Pipeline {
         self.http.forget(number);
     }
 
-    fn sources(&mut self) -> Split<'_> {
+    fn sources(&mut self, client_served: Vec<SocketAddr>) -> Split<'_> {
         let sources = Sources {
             processes: &self.processes,
             flows: &self.flows,
@@ -255,6 +263,7 @@ impl Pipeline {
             host: &mut *self.host,
             host_name: &self.host_name,
             known: &mut self.known,
+            client_served,
         };
         Split {
             sources,

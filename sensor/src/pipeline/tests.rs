@@ -204,3 +204,71 @@ fn lines_that_never_end_share_one_budget() {
     }
     assert_eq!(run.pipeline.counters().lost[&LossReason::BufferFull], 48);
 }
+
+const OTHER: ProcessKey = ProcessKey {
+    pid: 12,
+    start_ns: 3,
+};
+
+fn last_states(run: &Run) -> std::collections::BTreeMap<String, (Option<String>, u64)> {
+    let told = run.sessions().into_iter().map(|session| {
+        let known = (session.revision.clone(), session.calls);
+        (session.id.as_str().to_owned(), known)
+    });
+    told.collect()
+}
+
+#[test]
+fn a_server_that_asks_first_hides_nothing() {
+    for bogus in [
+        r#"{"jsonrpc":"2.0","id":"x","method":"tools/list"}"#,
+        r#"{"jsonrpc":"2.0","id":0,"method":"tools/call","params":{"name":"t","arguments":{}}}"#,
+        INITIALIZE.trim_end(),
+    ] {
+        for asks_before in [true, false] {
+            let mut run = Run::new();
+            if !asks_before {
+                run.ask(INITIALIZE);
+            }
+            run.answer(0, &format!("{bogus}\n"));
+            run.event(moved(CLIENT, ANSWERS, Direction::Read, 0, b""));
+            if asks_before {
+                run.ask(INITIALIZE);
+            }
+            run.ask("{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"error\":{\"code\":-32601,\"message\":\"no\"}}\n");
+            run.answer(0, INITIALIZED);
+            run.ask("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}\n");
+            run.answer(
+                0,
+                "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n",
+            );
+            run.event(Body::Exit { process: SERVER });
+            let real = (Some("2025-06-18".to_owned()), 1);
+            assert!(
+                last_states(&run).values().any(|told| *told == real),
+                "{bogus} {asks_before}: {:?}",
+                last_states(&run)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_of_a_shell_is_a_session() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    run.event(Body::Exit { process: CLIENT });
+    run.event(moved(OTHER, ANSWERS, Direction::Read, 0, b""));
+    run.answer(0, INITIALIZED);
+    assert_eq!(run.sessions().len(), 1);
+}
+
+#[test]
+fn noise_between_request_and_answer_hides_nothing() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    run.answer(0, "Content-Length: 5\n\0\n");
+    assert_ne!(run.last_verdict(ANSWERS), Some(FlowVerdict::NotMcp));
+    run.answer(0, INITIALIZED);
+    assert_eq!(run.sessions().len(), 1);
+}

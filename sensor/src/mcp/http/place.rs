@@ -39,11 +39,12 @@ enum From {
     Flow(FlowId),
 }
 
-/// Where a server is, as the kernel says; a unix socket by the flow alone.
+/// Where a server is, as the kernel says. The socket that a unix connection was accepted on is not known:
+/// ids and clients tell its sessions apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum To {
     Address(SocketAddr),
-    Flow(FlowId),
+    Unix,
 }
 
 /// Everything about a request that tells which session it belongs to.
@@ -58,7 +59,9 @@ pub(super) struct Place {
     from: From,
     to: To,
     target: String,
-    authority: Option<String>,
+    path: String,
+    authorities: Vec<String>,
+    namespaces: Vec<u32>,
     client: Option<ProcessKey>,
     server: Option<ProcessKey>,
     addresses: Option<(SocketAddr, SocketAddr)>,
@@ -81,7 +84,7 @@ impl Place {
             (None, Some((local, _))) => From::Address(local.ip()),
             (None, None) => From::Flow(id),
         };
-        let to = addresses.map_or(To::Flow(id), |(_, remote)| To::Address(remote));
+        let to = addresses.map_or(To::Unix, |(_, remote)| To::Address(remote));
         Some(Self {
             method: head.method.clone(),
             transport: Transport::Http,
@@ -92,10 +95,9 @@ impl Place {
             from,
             to,
             target: head.target.chars().take(TARGET_BYTES_MAX).collect(),
-            authority: head
-                .headers
-                .text("host")
-                .map(|host| host.chars().take(300).collect()),
+            path: head.path().chars().take(TARGET_BYTES_MAX).collect(),
+            authorities: authorities(head),
+            namespaces: flow.namespaces.into_iter().flatten().collect(),
             client,
             server,
             addresses,
@@ -106,25 +108,46 @@ impl Place {
     pub(super) fn describe(&self, session: &mut Session) {
         session.client = self.client.or(session.client);
         session.server = self.server.or(session.server);
-        let path = (session.transport != Transport::Sse || session.http.path.is_none())
-            .then(|| path(&self.target).to_owned());
-        session.http = HttpPlace {
-            flow: Some(self.flow),
-            client: self
-                .addresses
-                .map(|(client, _)| client)
-                .or(session.http.client),
-            server: self
-                .addresses
-                .map(|(_, server)| server)
-                .or(session.http.server),
-            authority: self
-                .authority
-                .clone()
-                .or_else(|| session.http.authority.take()),
-            path: path.or_else(|| session.http.path.take()),
-        };
+        let http = &mut session.http;
+        http.flow = Some(self.flow);
+        http.client = self.addresses.map(|(client, _)| client).or(http.client);
+        http.server = self.addresses.map(|(_, server)| server).or(http.server);
+        for authority in &self.authorities {
+            HttpPlace::name(&mut http.authorities, authority.clone());
+        }
+        for netns in &self.namespaces {
+            HttpPlace::name(&mut http.namespaces, *netns);
+        }
+        // HTTP+SSE has an address for the stream and another, with an id in it, for requests.
+        if session.transport != Transport::Sse || http.paths.is_empty() {
+            HttpPlace::name(&mut http.paths, self.path.clone());
+        }
     }
+}
+
+/// Whom a request names as its server: every Host header, and the target where it has an authority. A
+/// request may name several; who may be meant by it is not for us to choose.
+fn authorities(head: &RequestHead) -> Vec<String> {
+    let hosts = head
+        .headers
+        .all("host")
+        .map(|host| String::from_utf8_lossy(host).into_owned());
+    let target = head.target.as_str();
+    let named = match target.split_once("://") {
+        Some((_, rest)) => rest.split(['/', '?', '#']).next(),
+        None => Some(target).filter(|target| !target.starts_with(['/', '*'])),
+    };
+    let mut authorities = Vec::new();
+    for authority in named.map(str::to_owned).into_iter().chain(hosts) {
+        let authority: String = authority
+            .trim()
+            .to_ascii_lowercase()
+            .chars()
+            .take(300)
+            .collect();
+        HttpPlace::name(&mut authorities, authority);
+    }
+    authorities
 }
 
 /// From what a request shows to its session.
@@ -222,9 +245,5 @@ impl Index {
 }
 
 fn client_key(place: &Place, modern: bool) -> Key {
-    Key::Client(place.from, place.to, path(&place.target).to_owned(), modern)
-}
-
-fn path(target: &str) -> &str {
-    target.split(['?', '#']).next().unwrap_or_default()
+    Key::Client(place.from, place.to, place.path.clone(), modern)
 }
