@@ -64,7 +64,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
 fn upstream(facts: &Facts, policy: &Policy) -> Option<Judgement> {
     let process = policy.gateways.iter().find(|g| g.is_process(facts));
     let source = policy.gateways.iter().find(|g| g.is_source(facts));
-    let (gateway, reason) = match (process, source) {
+    let (gateway, first) = match (process, source) {
         (Some(gateway), _) => (
             gateway,
             reason(
@@ -81,15 +81,24 @@ fn upstream(facts: &Facts, policy: &Policy) -> Option<Judgement> {
         ),
         (None, None) => return None,
     };
+    let mut reasons = vec![first];
+    if gateway.names_host(&facts.host) {
+        reasons.push(named_host_reason(gateway));
+    }
     Some(Judgement {
         route: base_route(facts),
         leg: Some(Leg::Upstream),
         gateway: Some(gateway.name.clone()),
         verdict: Verdict {
             status: Status::Approved,
-            reasons: vec![reason],
+            reasons,
         },
     })
+}
+
+fn named_host_reason(gateway: &Gateway) -> Reason {
+    let text = format!("the policy names this host for gateway {}", gateway.name);
+    reason(code::GATEWAY_HOST, text)
 }
 
 /// The strongest claim; the first gateway of the file among equals.

@@ -29,6 +29,11 @@ impl Pattern {
         })
     }
 
+    /// Whether it has no wildcard.
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.text.contains('*')
+    }
+
     /// Whether the whole of `subject` fits.
     pub(crate) fn fits(&self, subject: &str) -> bool {
         if self.fold_case {

@@ -121,6 +121,9 @@ pub mod code {
     pub const GATEWAY_PROCESS: &str = "gateway_process";
     /// Approved: the session arrives from the gateway's addresses.
     pub const GATEWAY_SOURCE: &str = "gateway_source";
+    /// Approved, note: the policy names this host as the gateway's; what the gateway fronts as seen here counts
+    /// on every host.
+    pub const GATEWAY_HOST: &str = "gateway_host";
     /// Sanctioned: an exception covers it.
     pub const EXCEPTION: &str = "exception";
     /// Shadow: goes round the gateway to a server that the gateway fronts.

@@ -11,12 +11,13 @@ const POLICY: &str = r#"
 name = "lab"
 names = ["127.0.0.1:9100"]
 addresses = ["127.0.0.1:9100"]
-hosts = ["*"]
+hosts = ["*", "h", "gw"]
 
 [[gateway]]
 name = "main"
 names = ["gw.corp.example"]
 addresses = ["10.0.0.5:443"]
+hosts = ["gw"]
 "#;
 
 fn policy() -> Policy {
@@ -262,7 +263,7 @@ fn bounded_and_forgetful() {
         ));
         fronts.learn(&facts, &judge(&facts, &policy()));
     }
-    assert_eq!(fronts.places.len(), PLACES_MAX);
+    assert_eq!(fronts.places, PLACES_MAX);
     assert_eq!(fronts.evicted(), 1);
     assert_eq!(fronts.gateway_of(&facts), None);
     for n in 0..=PATHS_MAX {
@@ -278,4 +279,76 @@ fn bounded_and_forgetful() {
         ..session("h1", BaseRoute::Local, "127.0.0.1:9102")
     };
     assert!(fronts.gateway_of(&any).is_some());
+}
+
+#[test]
+fn a_host_speaks_for_itself_only() {
+    use BaseRoute::{Direct, Inbound};
+    let backend = |host: &str, route: BaseRoute| session(host, route, "10.0.0.9:9000");
+    let named = |host: &str, authority: &str| Facts {
+        authority: Some(authority.to_owned()),
+        ..session(host, Direct, "203.0.113.9:443")
+    };
+    // By the process: a listener on the gateway's address is that host's own word.
+    for facts in [backend("evil", Direct), named("evil", "api.example")] {
+        let fronts = learned(&facts);
+        assert!(fronts.gateway_of(&facts).is_some(), "{facts:?}");
+        let elsewhere = Facts {
+            host: "victim".to_owned(),
+            ..facts
+        };
+        assert_eq!(fronts.gateway_of(&elsewhere), None, "{elsewhere:?}");
+    }
+    // By where it arrives from.
+    let arriving = Facts {
+        client_address: Some(socket("10.0.0.5:40000")),
+        server_serves: vec![socket("0.0.0.0:9000")],
+        host_addresses: vec!["10.0.0.77".parse().unwrap()],
+        authority: Some("api.example:9000".to_owned()),
+        ..backend("evil", Inbound)
+    };
+    let judgement = judge(&arriving, &policy());
+    assert_eq!(judgement.verdict.reasons[0].code, code::GATEWAY_SOURCE);
+    let mut fronts = Fronts::new();
+    assert!(fronts.learn(&arriving, &judgement));
+    assert!(fronts.gateway_of(&arriving).is_some());
+    for to in ["10.0.0.9:9000", "10.0.0.77:9000", "203.0.113.9:9000"] {
+        let victim = Facts {
+            authority: Some("api.example:9000".to_owned()),
+            ..session("victim", Direct, to)
+        };
+        assert_eq!(fronts.gateway_of(&victim), None, "{to}");
+    }
+    // A host that the policy names in full speaks for all; a pattern names nobody.
+    let fronts = learned(&backend("gw", Direct));
+    assert_eq!(fronts.gateway_of(&backend("victim", Direct)), Some("main"));
+    let local = session("lab-7", BaseRoute::Local, "127.0.0.1:9102");
+    let local = Facts {
+        authority: Some("api.example:9102".to_owned()),
+        ..local
+    };
+    let fronts = learned(&local);
+    let victim = Facts {
+        authority: Some("api.example:9102".to_owned()),
+        ..session("victim", Direct, "203.0.113.9:9102")
+    };
+    assert!(fronts.gateway_of(&local).is_some());
+    assert_eq!(fronts.gateway_of(&victim), None);
+}
+
+#[test]
+fn a_host_that_makes_up_places_pushes_out_its_own() {
+    let honest = session("h2", BaseRoute::Direct, "10.0.0.9:9000");
+    let mut fronts = learned(&honest);
+    for n in 0..PLACES_MAX + 10 {
+        let made_up = Facts {
+            authority: Some(format!("x{n}.example")),
+            ..session("evil", BaseRoute::Direct, "203.0.113.9:443")
+        };
+        let made_up = from_gateway(&made_up);
+        fronts.learn(&made_up, &judge(&made_up, &policy()));
+    }
+    assert_eq!(fronts.places, PLACES_MAX);
+    assert_eq!(fronts.evicted(), 11);
+    assert!(fronts.gateway_of(&honest).is_some());
 }

@@ -18,7 +18,8 @@ pub(crate) struct Gateway {
     pub(crate) paths: Vec<Pattern>,
     pub(crate) certificate_keys: Vec<String>,
     pub(crate) upstreams: Vec<Upstream>,
-    /// Hosts that its loopback addresses are about; empty: every host.
+    /// Hosts that its loopback addresses are about; empty: every host. Those named in full are believed about
+    /// what it fronts.
     pub(crate) hosts: Vec<Pattern>,
 }
 
@@ -182,6 +183,12 @@ impl Gateway {
 
     fn loopback_counts(&self, net: &Network, host: &str) -> bool {
         !net.is_loopback() || self.hosts.is_empty() || self.hosts.iter().any(|p| p.fits(host))
+    }
+
+    /// Whether the policy names this very host as the gateway's. A pattern with `*` is about a class of hosts, any
+    /// of which could then speak for the others.
+    pub(crate) fn names_host(&self, host: &str) -> bool {
+        self.hosts.iter().any(|p| p.is_literal() && p.fits(host))
     }
 
     /// Whether the session's client is this gateway's own process: it listens where the gateway is.
