@@ -6,9 +6,10 @@
 //! deduplication token, until ClickHouse has it; meanwhile the queue fills and streams are not read.
 
 mod commit;
+mod gathered;
 mod rejudge;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use thiserror::Error;
@@ -25,14 +26,11 @@ use crate::{
     },
     verdict::Judge,
 };
+use gathered::{Gathered, gather};
 use rejudge::Rejudge;
 
 const DAY_S: u64 = 86_400;
 const QUEUE_MAX: usize = 256;
-/// Observations in a group, at most (a group holds at least one batch).
-const GROUP_OBSERVATIONS_MAX: usize = 50_000;
-/// Batches, hellos and policies in a group, at most: small batches make rows, parts and keys too.
-const GROUP_WORKS_MAX: usize = 512;
 /// Groups between two pages of old verdicts, at most: new facts go first, but never alone.
 const PAGE_EVERY_GROUPS: u32 = 16;
 const RETRY_MIN: Duration = Duration::from_millis(100);
@@ -56,12 +54,16 @@ pub(crate) struct Incoming {
 enum Work {
     Batch(Incoming),
     Hello(HelloRow),
-    Apply {
-        toml: String,
-        author: String,
-        file: String,
-        done: oneshot::Sender<Result<Applied, ApplyError>>,
-    },
+    Apply(Apply),
+}
+
+/// A policy to be taken into force.
+#[derive(Debug)]
+struct Apply {
+    toml: String,
+    author: String,
+    file: String,
+    done: oneshot::Sender<Result<Applied, ApplyError>>,
 }
 
 /// A policy that was taken into force.
@@ -200,12 +202,12 @@ impl Keeper {
         file: String,
     ) -> Result<Applied, ApplyError> {
         let (done, told) = oneshot::channel();
-        let work = Work::Apply {
+        let work = Work::Apply(Apply {
             toml,
             author,
             file,
             done,
-        };
+        });
         self.work
             .send(work)
             .await
@@ -272,35 +274,19 @@ impl Task {
 
     /// Takes what waits in the queue and commits it together.
     async fn group(&mut self, first: Work) {
-        let mut batches = Vec::new();
-        let mut hellos = Vec::new();
-        let (mut observations, mut works) = (0, 0);
-        let mut next = Some(first);
-        let mut after = VecDeque::new();
-        while let Some(work) = next.take() {
-            match work {
-                Work::Batch(batch) => {
-                    observations += batch.checked.observations as usize;
-                    batches.push(batch);
-                }
-                Work::Hello(hello) => hellos.push(hello),
-                Work::Apply {
-                    toml,
-                    author,
-                    file,
-                    done,
-                } => {
-                    after.push_back((toml, author, file, done));
-                    break;
-                }
-            }
-            works += 1;
-            if observations < GROUP_OBSERVATIONS_MAX && works < GROUP_WORKS_MAX {
-                next = self.work.try_recv().ok();
-            }
-        }
+        let Gathered {
+            batches,
+            hellos,
+            apply,
+        } = gather(first, &mut self.work);
         self.commit(batches, hellos).await;
-        for (toml, author, file, done) in after {
+        if let Some(Apply {
+            toml,
+            author,
+            file,
+            done,
+        }) = apply
+        {
             let _ = done.send(self.apply(toml, author, &file).await);
         }
     }

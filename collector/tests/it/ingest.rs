@@ -193,7 +193,7 @@ async fn a_second_hello_ends_the_stream() {
 }
 
 /// Many small batches of hosts with long names wait for an engine that stands still; afterwards all of
-/// them get in, though the names of all would be more than ClickHouse reads in one statement.
+/// them get in. How many share a group is left to chance here; its bound has a test of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn small_batches_by_the_hundred_get_in() {
     const STREAMS: u64 = 40;

@@ -23,9 +23,13 @@ use crate::{
     },
 };
 
-/// Batches asked for in one question. A key takes at most 320 bytes, so it stays far below ClickHouse's
-/// `max_query_size` (256 KiB where nobody set another).
+/// Batches asked for in one question.
 const KNOWN_KEYS_MAX: usize = 256;
+/// A key in it at most: a host's name of 253 bytes, 32 digits of the spool, 20 of the sequence, signs.
+const KEY_BYTES_MAX: usize = 320;
+/// ClickHouse's `max_query_size` where nobody set another.
+const QUERY_BYTES_MAX: usize = 256 << 10;
+const _: () = assert!(KNOWN_KEYS_MAX * KEY_BYTES_MAX < QUERY_BYTES_MAX / 2);
 
 /// Everything that one group writes. Made once; inserted until it is in.
 struct Group {
