@@ -5,7 +5,7 @@ mod replay;
 mod run;
 mod watch;
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,10 +64,16 @@ pub(crate) fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gnomon-sensor: {}", escaped(&format!("{error:#}")));
+            complain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says something on standard error, line by line; whether anybody reads it or not.
+fn complain(text: &str) {
+    let lines: Vec<String> = text.lines().map(escaped).map(String::from).collect();
+    let _ = writeln!(io::stderr(), "gnomon-sensor: {}", lines.join("\n"));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -90,7 +96,7 @@ fn policy(file: Option<&Path>) -> Result<Policy> {
     match Policy::parse(&text, &path.display().to_string(), now) {
         Ok((policy, warnings)) => {
             for warning in warnings {
-                eprintln!("gnomon-sensor: warning: {}", escaped(&warning.to_string()));
+                complain(&warning.to_string());
             }
             Ok(policy)
         }

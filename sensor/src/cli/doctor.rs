@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use gnomon_sensor::kernel::support::{self, Support};
 use gnomon_sensor::output::escaped;
 
-/// Say what this kernel and host allow, what would be attached, and what is missing.
+/// Say what this kernel and host allow, and what is missing. Fails where the sensor cannot work.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  sudo gnomon-sensor doctor\n  sudo gnomon-sensor doctor --format json"
@@ -35,7 +35,31 @@ pub(super) fn doctor(arguments: &Arguments) -> Result<()> {
         Format::Json => serde_json::to_string_pretty(&rows(&report))? + "\n",
         Format::Csv => csv(&report),
     };
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
+    std::io::stdout().write_all(text.as_bytes())?;
+    ensure!(
+        missing(&report).is_empty(),
+        "the sensor will not work here: {}",
+        missing(&report).join(", ")
+    );
+    Ok(())
+}
+
+/// What the sensor cannot do without, by the names of the report.
+const ESSENTIAL: [&str; 4] = ["capabilities", "BTF", "ring buffer", "BTF tracepoints"];
+
+fn missing(report: &[Support]) -> Vec<&'static str> {
+    let lacks = |support: &&Support| !support.ok && ESSENTIAL.contains(&support.what);
+    let missing: Vec<&str> = report
+        .iter()
+        .filter(lacks)
+        .map(|support| support.what)
+        .collect();
+    // Without them nothing else can be tried.
+    if missing.contains(&"capabilities") {
+        vec!["capabilities (run it as root)"]
+    } else {
+        missing
+    }
 }
 
 fn rows(report: &[Support]) -> Vec<serde_json::Value> {
@@ -61,6 +85,12 @@ fn table(report: &[Support]) -> String {
             let _ = writeln!(text, "     {:<24} -> {}", "", escaped(advice));
         }
     }
+    let verdict = if missing(report).is_empty() {
+        "yes"
+    } else {
+        "NO "
+    };
+    let _ = writeln!(text, "{verdict}  the sensor will work here");
     text
 }
 
