@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::address::bare_path;
+
 /// How far the host itself can tell the route; `gateway` is the policy's to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BaseRoute {
@@ -53,9 +55,11 @@ pub struct Facts {
     pub server_name: Option<String>,
     /// Canonical URL of a server reached over HTTP.
     pub endpoint: Option<String>,
-    /// `Host` header or `:authority` as the client wrote it; may have a port.
+    /// `Host` header or `:authority` as the client wrote it; may have a port. Several in one session are
+    /// joined by commas: such a session contradicts itself.
     pub authority: Option<String>,
-    /// Path of the request, without the query; `None`: not seen.
+    /// Path of the request, without the query; `None`: not seen. Several in one session are told as
+    /// `several: /a /b`: whatever does not start with `/` is no single path.
     pub path: Option<String>,
     /// `http` or `https`, where known.
     pub scheme: Option<String>,
@@ -79,4 +83,38 @@ pub struct Facts {
     pub via: Option<String>,
     /// The gateway that was seen to front this server ([`Fronts::gateway_of`](crate::Fronts::gateway_of)).
     pub fronted_by: Option<String>,
+}
+
+impl Facts {
+    /// Each name that the session wrote.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.authority
+            .iter()
+            .flat_map(|a| a.split(','))
+            .map(str::trim)
+    }
+
+    /// Whether the session wrote several names: then none of them is believed.
+    pub(crate) fn has_several_names(&self) -> bool {
+        self.authority.as_deref().is_some_and(|a| a.contains(','))
+    }
+
+    /// Each path that can be made out, without query and fragment; empty also where none was seen.
+    pub(crate) fn paths(&self) -> Vec<&str> {
+        let Some(text) = self.path.as_deref() else {
+            return Vec::new();
+        };
+        if !self.has_several_paths() {
+            return vec![bare_path(text)];
+        }
+        text.split_ascii_whitespace()
+            .filter(|word| word.starts_with('/'))
+            .map(|word| bare_path(word.strip_suffix(',').unwrap_or(word)))
+            .collect()
+    }
+
+    /// Whether the session used several paths, or something that is no path.
+    pub(crate) fn has_several_paths(&self) -> bool {
+        self.path.as_deref().is_some_and(|p| !p.starts_with('/'))
+    }
 }

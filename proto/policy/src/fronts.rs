@@ -11,7 +11,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use crate::address::bare_path;
 use crate::facts::Facts;
 use crate::place::{Place, places};
 use crate::verdict::{Judgement, Leg, code};
@@ -83,10 +82,20 @@ impl Fronts {
         } else {
             Scope::Host(facts.host.clone())
         };
-        let path = facts.path.as_deref().map(bare_path);
+        let paths = facts.paths();
         let mut new = false;
         for place in places(facts) {
-            new |= self.learn_place(&scope, place, path, gateway, facts.time_unix_ns);
+            if facts.has_several_names() && matches!(place, Place::Name(..)) {
+                continue;
+            }
+            if paths.is_empty() {
+                new |= self.learn_place(&scope, place, None, gateway, facts.time_unix_ns);
+                continue;
+            }
+            for path in &paths {
+                let place = place.clone();
+                new |= self.learn_place(&scope, place, Some(path), gateway, facts.time_unix_ns);
+            }
         }
         new
     }
@@ -153,13 +162,13 @@ impl Fronts {
     /// that the policy names.
     #[must_use]
     pub fn gateway_of(&self, facts: &Facts) -> Option<&str> {
-        let path = facts.path.as_deref().map(bare_path);
+        let paths = facts.paths();
         let places = places(facts);
         [Scope::Fleet, Scope::Host(facts.host.clone())]
             .iter()
             .filter_map(|scope| self.taught.get(scope))
             .flat_map(|taught| places.iter().filter_map(|place| taught.fronts.get(place)))
-            .find(|front| front.covers(path, facts.time_unix_ns))
+            .find(|front| front.covers(&paths, facts.time_unix_ns))
             .map(|front| front.gateway.as_str())
     }
 
@@ -186,12 +195,10 @@ impl Front {
         }
     }
 
-    fn covers(&self, path: Option<&str>, time: u64) -> bool {
+    fn covers(&self, paths: &[&str], time: u64) -> bool {
         let fresh = time.saturating_sub(self.seen_unix_ns) <= IDLE_NS;
-        let path_fits = match (&self.paths, path) {
-            (Some(paths), Some(path)) => paths.contains(path),
-            _ => true,
-        };
+        let fronted = |path: &&str| self.paths.as_ref().is_none_or(|all| all.contains(*path));
+        let path_fits = paths.is_empty() || paths.iter().any(fronted);
         fresh && path_fits
     }
 }

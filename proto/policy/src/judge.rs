@@ -7,6 +7,10 @@ use crate::policy::gateway::{Claim, Gateway};
 use crate::policy::sanction::Sanction;
 use crate::verdict::{Judgement, Leg, Reason, Route, Status, Verdict, code};
 
+/// Names of one session repeated in a reason.
+const NAMES_SHOWN_MAX: usize = 8;
+const SEVERAL_PATHS: &str = "the session used several paths, or one that cannot be read";
+
 /// Judges one session. Pure: the same facts and policy give the same judgement anywhere, at any time.
 ///
 /// First answer wins: comes from a gateway · goes through one · covered by an exception · goes round a
@@ -24,7 +28,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
     // An exception is found by what the session says of its server: worthless where that is contradicted.
     let believable = !matches!(
         claim,
-        Claim::NameWithoutAddress | Claim::CertificateMismatch
+        Claim::NameWithoutAddress | Claim::CertificateMismatch | Claim::SeveralNames
     );
     let fitting: Vec<&Sanction> = policy
         .sanctions
@@ -43,6 +47,7 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
         let mut reasons = vec![bypass_reason(front)];
         reasons.extend(expired);
         reasons.extend(claimed.and_then(|g| claim_reason(claim, g, facts)));
+        reasons.extend(several_reason(facts).filter(|_| claimed.is_none()));
         return finish(facts, Some(front.to_owned()), Status::Shadow, reasons);
     }
     if let Some(reason) = claimed.and_then(|g| claim_reason(claim, g, facts)) {
@@ -56,7 +61,10 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
     if let Some(reason) = missing_evidence(facts, policy) {
         return finish(facts, None, Status::Unknown, vec![reason]);
     }
-    let reasons = expired.chain([no_gateway_reason(policy)]).collect();
+    let reasons = expired
+        .chain([no_gateway_reason(policy)])
+        .chain(several_reason(facts))
+        .collect();
     finish(facts, None, Status::Shadow, reasons)
 }
 
@@ -172,6 +180,18 @@ fn claim_reason(claim: Claim, gateway: &Gateway, facts: &Facts) -> Option<Reason
         .server_address
         .map_or_else(|| "an unknown address".to_owned(), |a| a.to_string());
     let (code, text) = match claim {
+        Claim::SeveralNames => (
+            code::SEVERAL_NAMES,
+            format!(
+                "the session used several names ({}); name or address are of gateway {name}, but \
+                 whom it meant cannot be told",
+                written_name(facts)
+            ),
+        ),
+        Claim::SeveralPaths => (
+            code::SEVERAL_PATHS,
+            format!("reaches gateway {name}, but {SEVERAL_PATHS}"),
+        ),
         Claim::PathNotListed => (
             code::PATH_NOT_LISTED,
             format!("reaches gateway {name} on a path that the policy does not list"),
@@ -207,12 +227,23 @@ fn claim_reason(claim: Claim, gateway: &Gateway, facts: &Facts) -> Option<Reason
 /// The name for people; never raw text of the wire, which may hold anything.
 fn written_name(facts: &Facts) -> String {
     facts
-        .authority
-        .iter()
-        .chain(&facts.sni)
+        .names()
+        .take(NAMES_SHOWN_MAX)
+        .chain(facts.sni.as_deref())
         .map(|t| Authority::parse(t).map_or_else(|| "unreadable".to_owned(), |a| a.to_string()))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// A note where the contradiction decides nothing.
+fn several_reason(facts: &Facts) -> Option<Reason> {
+    if facts.has_several_names() {
+        let text = format!("the session used several names ({})", written_name(facts));
+        return Some(reason(code::SEVERAL_NAMES, text));
+    }
+    facts
+        .has_several_paths()
+        .then(|| reason(code::SEVERAL_PATHS, SEVERAL_PATHS.to_owned()))
 }
 
 fn missing_evidence(facts: &Facts, policy: &Policy) -> Option<Reason> {

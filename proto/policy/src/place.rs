@@ -30,9 +30,7 @@ pub(crate) fn places(facts: &Facts) -> Vec<Place> {
             places.push(Place::Address(address));
         }
     }
-    if let Some(name) = name_place(facts) {
-        places.push(name);
-    }
+    places.extend(name_places(facts));
     places
 }
 
@@ -44,8 +42,8 @@ fn is_here(facts: &Facts, ip: IpAddr) -> bool {
 
 /// A public address may be a delivery network's, in front of many servers; unless it was dialled as such.
 fn means_one_server(facts: &Facts, address: SocketAddr) -> bool {
-    let literal = facts.authority.as_deref().and_then(Authority::parse);
-    is_internal(address.ip()) || literal.is_some_and(|a| a.host == Host::Ip(address.ip()))
+    let mut literals = facts.names().filter_map(Authority::parse);
+    is_internal(address.ip()) || literals.any(|a| a.host == Host::Ip(address.ip()))
 }
 
 /// A server of this host: by the address it was reached at, and by what its listening socket stands for.
@@ -77,23 +75,32 @@ fn own_places(facts: &Facts, address: SocketAddr, places: &mut Vec<Place>) {
 }
 
 /// What the client called it. Literal addresses and `localhost` are no names.
-fn name_place(facts: &Facts) -> Option<Place> {
+fn name_places(facts: &Facts) -> Vec<Place> {
     let port = facts.server_address.map(|a| a.port());
     let secure =
         facts.tls.is_some() || facts.sni.is_some() || facts.scheme.as_deref() == Some("https");
     let default = if secure { 443 } else { 80 };
-    let (host, port) = if let Some(sni) = &facts.sni {
-        (Host::parse(sni)?, port.unwrap_or(default))
-    } else if let Some(authority) = &facts.authority {
-        let authority = Authority::parse(authority)?;
-        (authority.host, authority.port.unwrap_or(default))
+    let named: Vec<(Host, u16)> = if let Some(sni) = &facts.sni {
+        let host = Host::parse(sni);
+        host.map(|host| (host, port.unwrap_or(default)))
+            .into_iter()
+            .collect()
+    } else if facts.authority.is_some() {
+        let written = facts.names().filter_map(Authority::parse);
+        written
+            .map(|a| (a.host, a.port.unwrap_or(default)))
+            .collect()
     } else {
-        let url = Url::parse(facts.endpoint.as_deref()?)?;
-        let port = url.port();
-        (url.authority.host, port)
+        let url = facts.endpoint.as_deref().and_then(Url::parse);
+        url.map(|url| (url.authority.host.clone(), url.port()))
+            .into_iter()
+            .collect()
     };
-    match host {
-        Host::Name(name) if name != "localhost" => Some(Place::Name(name, port)),
-        _ => None,
-    }
+    named
+        .into_iter()
+        .filter_map(|(host, port)| match host {
+            Host::Name(name) if name != "localhost" => Some(Place::Name(name, port)),
+            _ => None,
+        })
+        .collect()
 }

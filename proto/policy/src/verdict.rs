@@ -146,6 +146,10 @@ pub mod code {
     pub const NAME_NOT_SEEN: &str = "name_not_seen";
     /// Unknown: name and address agree, the certificate's key does not.
     pub const CERTIFICATE_MISMATCH: &str = "certificate_mismatch";
+    /// Unknown: a gateway's name or address, but the session used several names. Elsewhere a note.
+    pub const SEVERAL_NAMES: &str = "several_names";
+    /// Unknown: a gateway's name and address, but the session used several paths. Elsewhere a note.
+    pub const SEVERAL_PATHS: &str = "several_paths";
     /// Unknown: neither name nor address of the server was seen.
     pub const DESTINATION_NOT_SEEN: &str = "destination_not_seen";
     /// Unknown: the session could not be read.

@@ -352,3 +352,30 @@ fn a_host_that_makes_up_places_pushes_out_its_own() {
     assert_eq!(fronts.evicted(), 11);
     assert!(fronts.gateway_of(&honest).is_some());
 }
+
+#[test]
+fn several_names_and_paths() {
+    let one = session("gw", BaseRoute::Direct, "10.0.0.9:9000");
+    let fronts = learned(&one);
+    let with_path = |path: &str| Facts {
+        path: Some(path.to_owned()),
+        ..one.clone()
+    };
+    assert!(fronts.gateway_of(&with_path("/x")).is_none());
+    for path in ["several: /x /mcp", "several: /x, /mcp", "several: /mcp /x"] {
+        assert!(fronts.gateway_of(&with_path(path)).is_some(), "{path}");
+        let both = learned(&with_path(path));
+        assert!(both.gateway_of(&with_path("/x")).is_some(), "{path}");
+        assert!(both.gateway_of(&with_path("/y")).is_none(), "{path}");
+    }
+    // A second name hides no server that is behind a gateway, and teaches none.
+    let named = |authority: &str| Facts {
+        authority: Some(authority.to_owned()),
+        ..session("gw", BaseRoute::Direct, "203.0.113.9:80")
+    };
+    let fronts = learned(&named("api.example"));
+    let hidden = named("x.example, api.example");
+    assert!(fronts.gateway_of(&hidden).is_some());
+    let upstream = from_gateway(&hidden);
+    assert!(!Fronts::new().learn(&upstream, &judge(&upstream, &policy())));
+}

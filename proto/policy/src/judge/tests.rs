@@ -627,6 +627,114 @@ fn reasons_hold_no_text_of_the_wire() {
     );
 }
 
+#[test]
+fn several_names_are_never_approved() {
+    let base = through_gateway;
+    let plain = |authority: &str, to: &str| direct(authority, to);
+    for authority in [
+        "gw.corp.example, evil.example",
+        "evil.example, gw.corp.example",
+        "gw.corp.example,gw.corp.example:443",
+        "gw.corp.example,",
+        ", ",
+        "a, b",
+    ] {
+        let facts = Facts {
+            authority: some(authority),
+            ..base()
+        };
+        check(authority, &facts, "direct unknown several_names");
+        let text = &judge(&facts, &policy()).verdict.reasons[0].text;
+        assert!(
+            text.starts_with("the session used several names ("),
+            "{text}"
+        );
+    }
+    check(
+        "a gateway's name among them, elsewhere",
+        &plain("gw.corp.example, evil.example", "203.0.113.9:80"),
+        "direct unknown several_names",
+    );
+    check(
+        "nothing to do with a gateway",
+        &plain("a.example, b.example", "203.0.113.9:80"),
+        "direct shadow no_gateway+several_names",
+    );
+    let excepted = Facts {
+        endpoint: some("https://ok.example/mcp"),
+        server_key: some("https://ok.example/mcp"),
+        ..plain("ok.example, evil.example", "203.0.113.9:80")
+    };
+    check(
+        "an exception for one of them",
+        &excepted,
+        "direct shadow no_gateway+several_names",
+    );
+    let fronted = Facts {
+        sni: None,
+        ..plain("x.example:9000, declared.example:443", "203.0.113.9:443")
+    };
+    check(
+        "a fronted server among them",
+        &fronted,
+        "direct shadow bypass+several_names",
+    );
+}
+
+#[test]
+fn several_paths_are_never_approved() {
+    for (path, expect) in [
+        ("several: /mcp /mcp/x", "direct unknown several_paths"),
+        ("several: /mcp, /mcp/x", "direct unknown several_paths"),
+        ("several: /mcp /other", "direct shadow path_not_listed"),
+        ("several: ", "direct unknown several_paths"),
+        ("mcp", "direct unknown several_paths"),
+        ("*", "direct unknown several_paths"),
+        ("", "direct unknown several_paths"),
+        ("http://gw.corp.example/mcp", "direct unknown several_paths"),
+    ] {
+        let facts = Facts {
+            path: some(path),
+            ..through_gateway()
+        };
+        check(path, &facts, expect);
+    }
+    let facts = Facts {
+        path: some("several: /mcp /mcp/x"),
+        ..through_gateway()
+    };
+    let text = &judge(&facts, &policy()).verdict.reasons[0].text;
+    assert!(text.contains("the session used several paths"), "{text}");
+    // A gateway that lists no paths is no different.
+    let open = "[[gateway]]\nname = \"g\"\nnames = [\"gw.corp.example\"]\naddresses = [\"10.0.0.5:443\"]\n";
+    let (open, _) = Policy::parse(open, "p", OffsetDateTime::UNIX_EPOCH).unwrap();
+    let j = judge(&facts, &open);
+    assert_eq!(j.verdict.status, Status::Unknown);
+    assert_eq!(j.verdict.reasons[0].code, code::SEVERAL_PATHS);
+    // Of a fronted server, one path is enough; of an exception, all must fit.
+    let declared = Facts {
+        path: some("several: /else /mcp"),
+        scheme: some("https"),
+        ..direct("declared.example:443", "203.0.113.9:443")
+    };
+    check(
+        "one of them fronted",
+        &declared,
+        "direct shadow bypass+several_paths",
+    );
+    for (path, expect) in [
+        ("several: /a /b", "direct sanctioned exception"),
+        ("several: ", "direct shadow no_gateway+several_paths"),
+    ] {
+        let facts = Facts {
+            path: some(path),
+            endpoint: some("https://ok.example/a"),
+            ..direct("ok.example", "203.0.113.9:80")
+        };
+        check(path, &facts, expect);
+    }
+}
+
 /// Few values, so that many of the combinations come close to a match.
 fn any_facts() -> impl Strategy<Value = Facts> {
     let names = prop::option::of(prop_oneof![
@@ -634,6 +742,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         Just("GW.corp.example.:8443".to_owned()),
         Just("127.0.0.1:9100".to_owned()),
         Just("evil.example".to_owned()),
+        Just("gw.corp.example, gw.corp.example:443".to_owned()),
         any::<String>(),
     ]);
     let sockets = || {
@@ -664,6 +773,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     let path = prop::option::of(prop_oneof![
         Just("/mcp".to_owned()),
         Just("/x".to_owned()),
+        Just("several: /mcp /mcp/x".to_owned()),
         any::<String>()
     ]);
     let host = prop_oneof![Just("lab-1".to_owned()), any::<String>()];
@@ -721,6 +831,8 @@ proptest! {
         }
         let ip = facts.server_address.map(|a| a.ip().to_canonical().to_string()).unwrap_or_default();
         let names: Vec<_> = facts.authority.iter().chain(&facts.sni).collect();
+        prop_assert!(facts.authority.as_deref().is_none_or(|a| !a.contains(',')));
+        prop_assert!(facts.path.as_deref().is_none_or(|p| p.starts_with('/')));
         match j.gateway.as_deref() {
             Some("main") => {
                 prop_assert!(ip == "10.0.0.5" || ip.starts_with("10.1."));

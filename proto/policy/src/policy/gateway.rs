@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::address::{Authority, Host, Network, Url, bare_path, canonical};
+use crate::address::{Authority, Host, Network, Url, canonical};
 use crate::facts::{BaseRoute, Facts, Transport};
 use crate::pattern::Pattern;
 use crate::place::{self, Place};
@@ -38,7 +38,10 @@ pub(crate) enum Claim {
     /// Name, address, path and certificate agree as far as they were seen.
     Agreed,
     PathNotListed,
+    SeveralPaths,
     CertificateMismatch,
+    /// Something of the session is this gateway's, but it wrote several names.
+    SeveralNames,
     NameWithoutAddress,
     AddressNotSeen,
     AddressWithoutName,
@@ -64,6 +67,9 @@ impl Gateway {
             return Claim::Nothing;
         }
         match (self.name_match(facts), self.address_match(facts)) {
+            (Match::Partly, _) | (_, Match::Agrees) if facts.has_several_names() => {
+                Claim::SeveralNames
+            }
             (Match::Agrees, Match::Agrees) => self.detail_claim(facts),
             (Match::Agrees | Match::Partly, Match::Differs) => Claim::NameWithoutAddress,
             (Match::Agrees | Match::Partly, Match::NotSeen) => Claim::AddressNotSeen,
@@ -83,14 +89,16 @@ impl Gateway {
         if !self.certificate_keys.is_empty() && key.is_some_and(|k| !listed(k)) {
             return Claim::CertificateMismatch;
         }
-        match facts.path.as_deref() {
-            Some(path) if !self.lists_path(path) => Claim::PathNotListed,
-            _ => Claim::Agreed,
+        if facts.paths().iter().any(|path| !self.lists_path(path)) {
+            Claim::PathNotListed
+        } else if facts.has_several_paths() {
+            Claim::SeveralPaths
+        } else {
+            Claim::Agreed
         }
     }
 
     fn lists_path(&self, path: &str) -> bool {
-        let path = bare_path(path);
         self.paths.is_empty() || (is_plain(path) && self.paths.iter().any(|p| p.fits(path)))
     }
 
@@ -99,9 +107,13 @@ impl Gateway {
     fn name_match(&self, facts: &Facts) -> Match {
         let secure = is_secure(facts);
         let mut seen = Vec::with_capacity(2);
-        if let Some(text) = &facts.authority {
+        for text in facts.names() {
             let authority = Authority::parse(text);
             seen.push(authority.map_or(Match::Differs, |a| self.lists_name(&a, secure, facts)));
+        }
+        if facts.has_several_names() {
+            // However they are spelled, one session has one name.
+            seen.push(Match::Differs);
         }
         if let Some(text) = &facts.sni {
             let host = Host::parse(text);
@@ -247,9 +259,10 @@ impl Gateway {
         self.upstreams.iter().any(|upstream| match upstream {
             Upstream::Address(net) => self.at(net, &places, &facts.host),
             Upstream::Url(url) => {
-                let path = facts.path.as_deref().map(bare_path);
+                let paths = facts.paths();
                 let path_fits = matches!(url.path.as_str(), "" | "/")
-                    || path.is_none_or(|path| path == url.path);
+                    || paths.is_empty()
+                    || paths.contains(&url.path.as_str());
                 path_fits && self.at_url(url, &places, &facts.host)
             }
         })

@@ -28,10 +28,33 @@ impl Sanction {
         let any = |patterns: &[Pattern], subject: Option<&str>| {
             subject.is_some_and(|s| patterns.iter().any(|p| p.fits(s)))
         };
-        (any(&self.servers, facts.server_key.as_deref())
-            || any(&self.servers, facts.endpoint.as_deref()))
+        (self.fits_server(facts, facts.server_key.as_deref())
+            || self.fits_server(facts, facts.endpoint.as_deref()))
             && (self.hosts.is_empty() || any(&self.hosts, Some(&facts.host)))
             && (self.users.is_empty() || any(&self.users, facts.user.as_deref()))
+    }
+
+    /// A URL is what the session says: of several names none counts, of several paths all must fit.
+    fn fits_server(&self, facts: &Facts, server: Option<&str>) -> bool {
+        let fits = |text: &str| self.servers.iter().any(|p| p.fits(text));
+        let Some(server) = server else {
+            return false;
+        };
+        let Some((scheme, rest)) = server.split_once("://") else {
+            return fits(server);
+        };
+        if facts.has_several_names() {
+            return false;
+        }
+        if !facts.has_several_paths() {
+            return fits(server);
+        }
+        let authority = rest.split('/').next().unwrap_or_default();
+        let paths = facts.paths();
+        !paths.is_empty()
+            && paths
+                .iter()
+                .all(|path| fits(&format!("{scheme}://{authority}{path}")))
     }
 
     /// Whether it had ended at that time.
