@@ -240,7 +240,7 @@ impl Session {
         let pending = Pending {
             exchange,
             since: time,
-            method: redact::text(&request.method),
+            method: stated_method(&request.method),
             name: name.or_else(|| request.uri.as_deref().map(redact::resource)),
             bytes: bytes as u64,
             number,
@@ -425,6 +425,31 @@ impl Session {
             response_bytes,
             error_text,
         });
+    }
+}
+
+/// Methods of the specification are told as they are; any other text may be anything.
+fn stated_method(method: &str) -> String {
+    const OWN: [&str; 14] = [
+        "completion/complete",
+        "initialize",
+        "logging/setLevel",
+        "ping",
+        "prompts/get",
+        "prompts/list",
+        "resources/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/templates/list",
+        "resources/unsubscribe",
+        "server/discover",
+        "tools/call",
+        "tools/list",
+    ];
+    if OWN.contains(&method) {
+        method.to_owned()
+    } else {
+        redact::text(method)
     }
 }
 
