@@ -20,6 +20,15 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
     if let Some(judgement) = upstream(facts, policy) {
         return judgement;
     }
+    let mut judgement = other_session(facts, policy);
+    if let Some(gateway) = policy.gateways.iter().find(|g| g.is_squatted(facts)) {
+        judgement.verdict.reasons.push(squatted_reason(gateway));
+    }
+    judgement
+}
+
+/// Sessions of everybody else.
+fn other_session(facts: &Facts, policy: &Policy) -> Judgement {
     let (claim, claimed) = best_claim(facts, policy);
     if let (Claim::Agreed, Some(gateway)) = (claim, claimed) {
         return through(facts, gateway);
@@ -102,6 +111,15 @@ fn upstream(facts: &Facts, policy: &Policy) -> Option<Judgement> {
             reasons,
         },
     })
+}
+
+/// Without the user's name, which a reason need not repeat.
+fn squatted_reason(gateway: &Gateway) -> Reason {
+    let text = format!(
+        "the client listens on an address of gateway {}, but its user is unknown or not listed for it",
+        gateway.name
+    );
+    reason(code::GATEWAY_USER, text)
 }
 
 fn named_host_reason(gateway: &Gateway) -> Reason {

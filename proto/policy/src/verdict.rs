@@ -124,6 +124,8 @@ pub mod code {
     /// Approved, note: the policy names this host as the gateway's; what the gateway fronts as seen here counts
     /// on every host.
     pub const GATEWAY_HOST: &str = "gateway_host";
+    /// Note: the client listens where a gateway does, but runs as a user whom the policy does not list for it.
+    pub const GATEWAY_USER: &str = "gateway_user";
     /// Sanctioned: an exception covers it.
     pub const EXCEPTION: &str = "exception";
     /// Shadow: goes round the gateway to a server that the gateway fronts.

@@ -20,6 +20,13 @@ names = ["127.0.0.1:9100"]
 addresses = ["127.0.0.1:9100"]
 hosts = ["lab-*"]
 
+[[gateway]]
+name = "guarded"
+names = ["127.0.0.1:9200"]
+addresses = ["127.0.0.1:9200"]
+hosts = ["lab-*"]
+users = ["gateway-*", "root"]
+
 [[sanction]]
 servers = ["npm:@acme/*", "https://ok.example/*"]
 reason = "pilot"
@@ -421,6 +428,37 @@ fn the_gateways_own_sessions() {
         "the same on another host",
         &child,
         "local shadow no_gateway",
+    );
+}
+
+#[test]
+fn a_listed_user_guards_the_port() {
+    let as_user = |user: Option<&str>| Facts {
+        host: "lab-1".to_owned(),
+        user: user.map(str::to_owned),
+        client_serves: vec!["127.0.0.1:9200".parse().unwrap()],
+        ..stdio("npm:x")
+    };
+    for user in ["gateway-svc", "root"] {
+        check(user, &as_user(Some(user)), "local approved gateway_process");
+    }
+    for user in [Some("mallory"), Some("Root"), Some("a-gateway-svc"), None] {
+        let facts = as_user(user);
+        let expect = "local shadow no_gateway+gateway_user";
+        check(&format!("{user:?}"), &facts, expect);
+        assert_eq!(judge(&facts, &policy()).leg, None);
+    }
+    let remote = Facts {
+        base_route: BaseRoute::Direct,
+        transport: Some(Transport::Http),
+        fronted_by: some("guarded"),
+        server_address: address("10.9.0.99:9000"),
+        ..as_user(Some("mallory"))
+    };
+    check(
+        "a squatter's session",
+        &remote,
+        "direct shadow bypass+gateway_user",
     );
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Gateway {
     /// Hosts that its loopback addresses are about; empty: every host. Those named in full are believed about
     /// what it fronts.
     pub(crate) hosts: Vec<Pattern>,
+    /// Users that its process runs as; empty: any.
+    pub(crate) users: Vec<Pattern>,
 }
 
 /// A server that the policy says is behind the gateway.
@@ -203,8 +205,23 @@ impl Gateway {
         self.hosts.iter().any(|p| p.is_literal() && p.fits(host))
     }
 
-    /// Whether the session's client is this gateway's own process: it listens where the gateway is.
+    /// Whether the session's client is this gateway's own process: it listens where the gateway is, and runs as
+    /// its user where the policy says which that is.
     pub(crate) fn is_process(&self, facts: &Facts) -> bool {
+        self.listens(facts) && self.runs_as(facts.user.as_deref())
+    }
+
+    /// Whether the session's client listens where the gateway is, but not as its user.
+    pub(crate) fn is_squatted(&self, facts: &Facts) -> bool {
+        self.listens(facts) && !self.runs_as(facts.user.as_deref())
+    }
+
+    /// An unknown user is nobody's.
+    fn runs_as(&self, user: Option<&str>) -> bool {
+        self.users.is_empty() || user.is_some_and(|user| self.users.iter().any(|p| p.fits(user)))
+    }
+
+    fn listens(&self, facts: &Facts) -> bool {
         facts.base_route != BaseRoute::Inbound
             && facts
                 .client_serves

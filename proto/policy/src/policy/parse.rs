@@ -29,6 +29,7 @@ const GATEWAY_KEYS: &[&str] = &[
     "certificate_keys",
     "upstreams",
     "hosts",
+    "users",
 ];
 const SANCTION_KEYS: &[&str] = &[
     "servers", "hosts", "users", "reason", "author", "until", "bypass",
@@ -64,11 +65,18 @@ pub(super) fn parse(
     let top = Table::new(root.get_ref(), 0..0, "the policy", TOP_KEYS, &mut to);
     check_version(&top, &mut to);
     let gateways = read_gateways(&top, &mut to);
-    let sanctions = top
+    let sanctions: Vec<Sanction> = top
         .tables("sanction", SANCTION_KEYS, &mut to)
         .iter()
         .filter_map(|table| read_sanction(table, now, &mut to))
         .collect();
+    if gateways.is_empty() && sanctions.is_empty() && !text.trim().is_empty() {
+        to.warn(
+            &(0..0),
+            "no gateway and no exception: everything will be shadow".to_owned(),
+            "add a [[gateway]] or a [[sanction]]",
+        );
+    }
     if to.errors.is_empty() {
         Ok((gateways, sanctions, to.warnings))
     } else {
@@ -118,9 +126,8 @@ fn read_gateway(table: &Table<'_, '_>, to: &mut Diagnostics<'_>) -> Option<Gatew
     let fix = "write an IP address or a network, e.g. 10.0.0.5:443, 10.1.0.0/16, [::1]:9000; names are not looked up";
     let addresses = each(&listed, to, fix, Network::parse);
     let hosts = patterns(table, "hosts", Pattern::folded, to);
-    if hosts.is_empty() {
-        warn_of_loopback(&listed, to);
-    }
+    let users = patterns(table, "users", Pattern::exact, to);
+    warn_of_loopback(&listed, !hosts.is_empty(), !users.is_empty(), to);
     let paths = table.texts("paths", to);
     let keys = table.texts("certificate_keys", to);
     let upstreams = table.texts("upstreams", to);
@@ -149,22 +156,35 @@ fn read_gateway(table: &Table<'_, '_>, to: &mut Diagnostics<'_>) -> Option<Gatew
             upstream,
         ),
         hosts,
+        users,
     };
     (!gateway.names.is_empty() && !gateway.addresses.is_empty()).then_some(gateway)
 }
 
-fn warn_of_loopback(addresses: &[Text], to: &mut Diagnostics<'_>) {
+/// A loopback address is another machine on every host, and any user may listen there while the gateway is down.
+fn warn_of_loopback(addresses: &[Text], hosts: bool, users: bool, to: &mut Diagnostics<'_>) {
+    let (where_, who, fix) = match (hosts, users) {
+        (true, true) => return,
+        (false, false) => (
+            " is another machine on every host",
+            "whoever listens there is taken for the gateway, also a user without rights while it is down",
+            "say with hosts = [\"…\"] where it is meant, and with users = [\"…\"] as whom it runs",
+        ),
+        (false, true) => (
+            " is another machine on every host",
+            "whoever listens there is taken for the gateway",
+            "say with hosts = [\"…\"] where it is meant",
+        ),
+        (true, false) => (
+            " is open to every user of its host",
+            "who listens there while the gateway is down is taken for it",
+            "say with users = [\"…\"] as whom the gateway runs",
+        ),
+    };
     for text in addresses {
         if Network::parse(text.get_ref()).is_ok_and(|net| net.is_loopback()) {
-            let what = format!(
-                "`{}` is another machine on every host: whoever listens there is taken for the gateway",
-                shown(text.get_ref())
-            );
-            to.warn(
-                &text.span(),
-                what,
-                "say with hosts = [\"…\"] where it is meant",
-            );
+            let what = format!("`{}`{where_}: {who}", shown(text.get_ref()));
+            to.warn(&text.span(), what, fix);
         }
     }
 }

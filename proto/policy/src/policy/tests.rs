@@ -168,11 +168,67 @@ fn ended_exceptions_warn() {
 }
 
 #[test]
-fn loopback_without_hosts_warns() {
+fn loopback_without_hosts_and_users_warns() {
     let text = GATEWAY.replace("10.0.0.5", "127.0.0.1");
-    assert_eq!(Policy::parse(&text, "p", now()).unwrap().1.len(), 1);
-    let text = format!("{text}hosts = [\"lab-*\"]\n");
-    assert!(Policy::parse(&text, "p", now()).unwrap().1.is_empty());
+    for (keys, expect) in [
+        (
+            "",
+            Some(
+                "p:4:14: warning: `127.0.0.1:443` is another machine on every host: whoever listens there is \
+                 taken for the gateway, also a user without rights while it is down; say with hosts = [\"…\"] \
+                 where it is meant, and with users = [\"…\"] as whom it runs",
+            ),
+        ),
+        (
+            "hosts = [\"lab-*\"]\n",
+            Some(
+                "p:4:14: warning: `127.0.0.1:443` is open to every user of its host: who listens there while the \
+                 gateway is down is taken for it; say with users = [\"…\"] as whom the gateway runs",
+            ),
+        ),
+        (
+            "users = [\"gateway-svc\"]\n",
+            Some(
+                "p:4:14: warning: `127.0.0.1:443` is another machine on every host: whoever listens there is \
+                 taken for the gateway; say with hosts = [\"…\"] where it is meant",
+            ),
+        ),
+        ("hosts = [\"lab-*\"]\nusers = [\"gateway-svc\"]\n", None),
+    ] {
+        let warnings = Policy::parse(&format!("{text}{keys}"), "p", now())
+            .unwrap()
+            .1;
+        let got: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+        assert_eq!(got, Vec::from_iter(expect), "{keys}");
+    }
+    assert!(Policy::parse(GATEWAY, "p", now()).unwrap().1.is_empty());
+}
+
+#[test]
+fn a_policy_that_says_nothing_warns() {
+    for text in [
+        "version = 1\n",
+        "gateway = []\n",
+        "# [[gateway]]\n",
+        "sanction = []",
+    ] {
+        let (policy, warnings) = Policy::parse(text, "p", now()).unwrap();
+        assert!(policy.gateways.is_empty() && policy.sanctions.is_empty());
+        let got: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+        assert_eq!(
+            got,
+            [
+                "p:1:1: warning: no gateway and no exception: everything will be shadow; add a [[gateway]] or a [[sanction]]"
+            ],
+            "{text}"
+        );
+    }
+    for text in ["", " \n", GATEWAY, SANCTION] {
+        assert!(
+            Policy::parse(text, "p", now()).unwrap().1.is_empty(),
+            "{text}"
+        );
+    }
 }
 
 #[test]
