@@ -48,7 +48,7 @@ impl Engine {
     /// # Errors
     /// The first start fails: with what ClickHouse said, and what to do about it.
     pub async fn start(settings: Settings) -> Result<Self> {
-        let prepared = config::Prepared::write(&settings.folder, settings.memory_bytes_max)?;
+        let prepared = config::Prepared::new(&settings.folder, settings.memory_bytes_max)?;
         let (supervisor, mut connection, mut failure) = Supervisor::start(settings, prepared)?;
         let ready = tokio::time::timeout(Duration::from_secs(START_S_MAX), async {
             tokio::select! {

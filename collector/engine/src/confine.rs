@@ -5,7 +5,7 @@
 //! connections from 6.7) makes the refusal the kernel's. On an older kernel the grants and the check
 //! of the statement stand alone; that is said once, on standard error.
 
-use std::path::Path;
+use std::{io::Write, path::Path};
 
 use anyhow::{Context, Result};
 use landlock::{
@@ -40,11 +40,22 @@ const SYSTEM: [&str; 20] = [
     "/sys/fs/cgroup",
 ];
 
-/// Confines this process for good: `write` folders, `read` files and folders, and [`SYSTEM`].
+/// What this process may reach beside [`SYSTEM`].
+#[derive(Debug)]
+pub(crate) struct Reach<'a> {
+    /// Folders to read and write.
+    pub(crate) whole: &'a [&'a Path],
+    /// Folders to write in without reading: a log is no answer to a query.
+    pub(crate) write: &'a [&'a Path],
+    /// Files and folders to read.
+    pub(crate) read: &'a [&'a Path],
+}
+
+/// Confines this process for good.
 ///
 /// # Errors
 /// A folder of ours cannot be opened, or the kernel refuses the rules.
-pub(crate) fn confine(write: &[&Path], read: &[&Path]) -> Result<()> {
+pub(crate) fn confine(reach: &Reach<'_>) -> Result<()> {
     let reading = AccessFs::from_read(INTERFACE) & !AccessFs::Execute;
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
@@ -54,14 +65,21 @@ pub(crate) fn confine(write: &[&Path], read: &[&Path]) -> Result<()> {
         .context("rules on connections")?
         .create()
         .context("making the rules")?;
-    for folder in write {
+    let all = AccessFs::from_all(INTERFACE) & !AccessFs::Execute;
+    let blind = all & !(AccessFs::ReadFile | AccessFs::ReadDir);
+    let whole = reach.whole.iter().map(|folder| (folder, all));
+    for (folder, rights) in whole.chain(reach.write.iter().map(|folder| (folder, blind))) {
         let place = PathFd::new(folder).with_context(|| format!("opening {}", folder.display()))?;
-        let all = AccessFs::from_all(INTERFACE) & !AccessFs::Execute;
         rules = rules
-            .add_rule(PathBeneath::new(place, all))
+            .add_rule(PathBeneath::new(place, rights))
             .context("a rule")?;
     }
-    for path in read.iter().copied().chain(SYSTEM.iter().map(Path::new)) {
+    for path in reach
+        .read
+        .iter()
+        .copied()
+        .chain(SYSTEM.iter().map(Path::new))
+    {
         // What this machine does not have needs no rule.
         if let Ok(place) = PathFd::new(path) {
             // Rights on a folder's entries cannot be given on a file.
@@ -83,7 +101,9 @@ pub(crate) fn confine(write: &[&Path], read: &[&Path]) -> Result<()> {
     }
     let done = rules.restrict_self().context("applying the rules")?;
     if done.ruleset != RulesetStatus::FullyEnforced {
-        eprintln!(
+        // Nobody may be reading.
+        let _ = writeln!(
+            std::io::stderr(),
             "gnomon-engine: not fully confined ({:?}): Landlock of Linux 6.7 is wanted",
             done.ruleset
         );

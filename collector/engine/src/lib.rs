@@ -19,6 +19,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use confine::Reach;
 
 /// Mark in the text of the endless query, by which the collector finds and ends it for a clean stop.
 pub const KEEPALIVE_MARK: &str = "gnomon-keepalive";
@@ -31,8 +32,10 @@ type ErrorFn = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 pub struct Start<'a> {
     /// `libchdb.so`.
     pub library: &'a Path,
-    /// The server's XML configuration.
+    /// The server's XML configuration. It and `users` hold secrets: remove both once the port is there.
     pub config: &'a Path,
+    /// The users that it names.
+    pub users: &'a Path,
     /// The data folder; one process at a time, ClickHouse locks it.
     pub data: &'a Path,
     /// File that receives the HTTP port once the listener is open; must not exist yet.
@@ -52,7 +55,12 @@ pub fn run(start: &Start<'_>) -> Result<()> {
         .port_file
         .parent()
         .context("the port's file has no folder")?;
-    confine::confine(&[start.data, run], &[start.library, start.config])?;
+    // Log, port and what the collector keeps there are not for queries to read: `file()` has no grant.
+    confine::confine(&Reach {
+        whole: &[start.data],
+        write: &[run],
+        read: &[start.library, start.config, start.users],
+    })?;
     // SAFETY: loading runs the library's constructors. The path is the operator's setting or the
     // one that set-up installed with a pinned digest; nothing else has run in this process yet.
     let library = unsafe { libloading::Library::new(start.library) }

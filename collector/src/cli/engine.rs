@@ -11,6 +11,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     config: PathBuf,
     #[arg(long)]
+    users: PathBuf,
+    #[arg(long)]
     data: PathBuf,
     #[arg(long)]
     port_file: PathBuf,
@@ -23,6 +25,7 @@ impl Arguments {
         gnomon_engine::run(&gnomon_engine::Start {
             library: &self.library,
             config: &self.config,
+            users: &self.users,
             data: &self.data,
             port_file: &self.port_file,
             parent_pid: self.parent,

@@ -6,10 +6,15 @@
 //! - `default` may start listeners and read `system.numbers`, nothing else.
 //! - `gnomon` writes. `analyst` reads the database `gnomon` under limits that it cannot change.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use crate::state::{hex, private_folder, random_hex, write_private};
 
@@ -22,42 +27,59 @@ pub(super) const GATE_HEADER: &str = "X-Gnomon-Gate";
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) config: PathBuf,
+    pub(super) users: PathBuf,
     pub(super) data: PathBuf,
     pub(super) run: PathBuf,
     pub(super) gate: String,
     pub(super) writer_password: String,
     pub(super) analyst_password: String,
+    memory_bytes_max: u64,
 }
 
 impl Prepared {
-    pub(super) fn write(folder: &Path, memory_bytes_max: u64) -> Result<Self> {
+    /// Makes the folders and draws the secrets; the files are written by [`Self::write`].
+    pub(super) fn new(folder: &Path, memory_bytes_max: u64) -> Result<Self> {
         let (data, run) = (folder.join("data"), folder.join("run"));
         for made in [folder, &data, &run] {
             private_folder(made)?;
         }
-        let prepared = Self {
+        Ok(Self {
             config: run.join("config.xml"),
+            users: run.join("users.xml"),
             data,
             gate: random_hex()?,
             writer_password: random_hex()?,
             analyst_password: random_hex()?,
             run,
-        };
-        let users = prepared.run.join("users.xml");
-        write_private(&users, prepared.users_xml().as_bytes())?;
-        let config = prepared.config_xml(&users, memory_bytes_max)?;
-        write_private(&prepared.config, config.as_bytes())?;
-        Ok(prepared)
+            memory_bytes_max,
+        })
     }
 
-    fn config_xml(&self, users: &Path, memory_bytes_max: u64) -> Result<String> {
+    /// Writes the files for a start of the engine.
+    pub(super) fn write(&self) -> Result<()> {
+        write_private(&self.users, self.users_xml().as_bytes())?;
+        write_private(&self.config, self.config_xml()?.as_bytes())
+    }
+
+    /// Removes them: the engine has read them, and queries must not.
+    pub(super) fn remove(&self) {
+        for file in [&self.config, &self.users] {
+            if let Err(error) = fs::remove_file(file)
+                && error.kind() != ErrorKind::NotFound
+            {
+                warn!(%error, file = %file.display(), "a file with the engine's secrets stays");
+            }
+        }
+    }
+
+    fn config_xml(&self) -> Result<String> {
         let log = xml(&self.run.join("clickhouse.log"))?;
-        let users = xml(users)?;
-        let gate = &self.gate;
-        // The log turns over at 4 MB and keeps one old file. The caches' defaults are for big servers.
+        let users = xml(&self.users)?;
+        let (gate, memory_bytes_max) = (&self.gate, self.memory_bytes_max);
+        // The log turns over at 4 MB and keeps one old file, uncompressed: the engine may not read it. The caches' defaults are for big servers.
         Ok(format!(
             "<clickhouse>
-  <logger><log>{log}</log><size>4M</size><count>1</count><console>0</console></logger>
+  <logger><log>{log}</log><size>4M</size><count>1</count><compress>0</compress><console>0</console></logger>
   <http_port>0</http_port>
   <listen_host>127.0.0.1</listen_host>
   <shutdown_wait_unfinished>0</shutdown_wait_unfinished>

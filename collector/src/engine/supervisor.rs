@@ -133,6 +133,7 @@ impl Keeper {
         loop {
             let started = Instant::now();
             let end = self.one_run();
+            self.prepared.remove();
             self.publish.send_replace(None);
             let End::Failed(why) = end else { return };
             if self.stopping {
@@ -179,6 +180,7 @@ impl Keeper {
             }
             if !ready && let Some(port) = read_port(&port_file) {
                 ready = true;
+                self.prepared.remove();
                 info!(port, pid = child.id(), "ClickHouse engine ready");
                 self.publish.send_replace(Some(self.connection(port)));
                 self.first_failure = None;
@@ -212,6 +214,7 @@ impl Keeper {
     }
 
     fn spawn(&self, port_file: &std::path::Path) -> Result<Child> {
+        self.prepared.write()?;
         Command::new(&self.settings.program)
             .arg0("gnomon-engine")
             .arg("engine")
@@ -219,6 +222,8 @@ impl Keeper {
             .arg(&self.settings.library)
             .arg("--config")
             .arg(&self.prepared.config)
+            .arg("--users")
+            .arg(&self.prepared.users)
             .arg("--data")
             .arg(&self.prepared.data)
             .arg("--port-file")

@@ -3,7 +3,10 @@
 //! The statement runs as the read-only user `analyst` (grant: SELECT on this database; `readonly = 1`;
 //! limits in [`crate::engine`]'s users.xml), so that what slips by here is refused there. Two things
 //! are held here alone, because the engine has no grant for them: the scalar functions that read files
-//! (`file`, `catboostEvaluate`), and statements that are not questions.
+//! (`file`, `catboostEvaluate`), and statements that are not questions. A function can also be handed to
+//! another by its bare name (`arrayMap(file, …)`, `APPLY(file)`), so these names are refused wherever they
+//! stand. What the engine's process may read at all is held by the kernel (`gnomon_engine`), and the files
+//! with its secrets are gone once it runs.
 
 mod lexer;
 
@@ -33,7 +36,7 @@ const TABLES_INSIDE: [&str; 9] = [
 ];
 
 /// Functions that read files, reach out, or tell about the server, wherever they stand.
-const REFUSED: [&str; 62] = [
+const REFUSED: [&str; 65] = [
     "file",
     "filecluster",
     "url",
@@ -96,6 +99,9 @@ const REFUSED: [&str; 62] = [
     "addresstoline",
     "demangle",
     "hostname",
+    "getclienthttpheader",
+    "showcertificate",
+    "columns",
 ];
 
 /// Why a statement is not run.
@@ -128,7 +134,12 @@ pub async fn query(store: &Store, sql: &str) -> Result<Answer, SqlError> {
         .await?
         .analyst
         .ok_or(SqlError::NoAnalyst)?;
-    Ok(run(&client, sql, &[], &[], SECONDS_MAX).await?)
+    let answer = run(&client, sql, &[], &[], SECONDS_MAX).await?;
+    // Over the limit of rows is an error; a LIMIT of the statement's own cuts nothing that was asked for.
+    Ok(Answer {
+        truncated: false,
+        ..answer
+    })
 }
 
 fn refused<T>(what: impl Into<String>, advice: &'static str) -> Result<T, SqlError> {
@@ -173,6 +184,7 @@ fn check(sql: &str) -> Result<&str, SqlError> {
         return refused("more than one statement", "send one statement at a time");
     }
     clauses(&list)?;
+    names(&list)?;
     functions(&list)?;
     Ok(&sql[..end])
 }
@@ -211,23 +223,75 @@ fn clauses(list: &[Token<'_>]) -> Result<(), SqlError> {
     Ok(())
 }
 
+const ADVICE: &str = "ask the views: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, policies";
+
+/// Whether a function of this name reads files, reaches out, or tells about the server.
+fn outside(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    REFUSED.contains(&lower.as_str())
+        || lower.starts_with("dictget")
+        || lower.starts_with("dicthas")
+}
+
+/// Names that could hand a function to another one, and ways to write a name that is not read here.
+fn names(list: &[Token<'_>]) -> Result<(), SqlError> {
+    let escaped = |token: &Token<'_>| match token {
+        Token::Name(name) => name.contains('\\'),
+        Token::Sign(sign) => *sign == '\\',
+        _ => false,
+    };
+    if list.iter().any(escaped) {
+        return refused("a backslash in or beside a name", "write the name as it is");
+    }
+    for (at, token) in list.iter().enumerate() {
+        let (Token::Word(name) | Token::Name(name)) = token else {
+            continue;
+        };
+        if list.get(at + 1) == Some(&Token::Sign('(')) || is_column(list, at) {
+            // Calls: see `functions`.
+            continue;
+        }
+        if matches!(token, Token::Word(word) if word.eq_ignore_ascii_case("APPLY")) {
+            return refused("APPLY is refused", "write the function around each column");
+        }
+        // `SHOW COLUMNS FROM sessions` names no function; nor is there one of that name to hand on.
+        if outside(name) && !name.eq_ignore_ascii_case("columns") {
+            return refused(
+                format!("the name {name} is refused: it is a function that leaves the inventory"),
+                "if it is a column, write the table before it: t.name",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether the name at `at` can only be a column's: `t.name`, or an alias behind AS.
+fn is_column(list: &[Token<'_>], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).and_then(|i| list.get(i));
+    match before(1) {
+        Some(Token::Word(word)) => word.eq_ignore_ascii_case("AS"),
+        // What follows a number's point is no column.
+        Some(Token::Sign('.')) => match before(2) {
+            Some(Token::Word(table)) => !table.starts_with(|c: char| c.is_ascii_digit()),
+            Some(Token::Name(_)) => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Functions that leave the server or look behind it.
 fn functions(list: &[Token<'_>]) -> Result<(), SqlError> {
-    const ADVICE: &str = "ask the views: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, policies";
     for (at, pair) in list.windows(2).enumerate() {
         let ([Token::Word(name) | Token::Name(name), Token::Sign('(')], previous) =
             (pair, at.checked_sub(1))
         else {
             continue;
         };
-        if name.contains('\\') {
-            return refused("a function's name with a backslash in it", ADVICE);
+        if name.eq_ignore_ascii_case("APPLY") {
+            return refused("APPLY is refused", "write the function around each column");
         }
-        let lower = name.to_ascii_lowercase();
-        if REFUSED.contains(&lower.as_str())
-            || lower.starts_with("dictget")
-            || lower.starts_with("dicthas")
-        {
+        if outside(name) {
             return refused(
                 format!("the function {name} is refused: it leaves the inventory"),
                 ADVICE,
@@ -283,7 +347,9 @@ mod tests {
             "DESCRIBE sessions",
             "DESCRIBE TABLE sessions",
             "EXPLAIN SELECT * FROM sessions",
-            "SELECT extract(year FROM toDate(started)), file, url FROM (SELECT started, 1 AS file, 2 AS url FROM sessions)",
+            "SELECT extract(year FROM toDate(started)), x.file, x.`url` FROM (SELECT started, 1 AS file, 2 AS `url` FROM sessions) AS x",
+            "SHOW COLUMNS FROM sessions",
+            "SELECT 'arrayMap(file, [1])', 1 AS apply",
             "SELECT format('{}', host), formatDateTime(now(), '%F') FROM sensors -- file('x')",
             "SELECT number FROM numbers(10) /* ; */",
             "SELECT argMax(verdict, decided) FROM verdicts GROUP BY session",
@@ -291,6 +357,58 @@ mod tests {
             assert!(check(sql).is_ok(), "{sql}: {:?}", check(sql));
         }
         assert_eq!(check("SELECT 1 ; ;").expect("fine").trim(), "SELECT 1");
+    }
+
+    #[test]
+    fn a_function_cannot_be_handed_on() {
+        for file in [
+            "file",
+            "FILE",
+            "File",
+            "`file`",
+            "\"file\"",
+            "/**/file/* x */",
+            "-- x\n file",
+            "`\\x66ile`",
+            "\"fil\\u0065\"",
+            "fil\\u0065",
+            "`\\146ile`",
+            "catboostEvaluate",
+            "dictGet",
+            "hostName",
+            "getServerPort",
+        ] {
+            for sql in [
+                format!("SELECT arrayMap({file}, ['/proc/self/maps'])"),
+                format!("SELECT arrayMap((x, y) -> {file}(x), ['/proc/self/maps'])"),
+                format!("SELECT arrayMap(x -> {file} (x), ['/proc/self/maps'])"),
+                format!("SELECT arrayFilter({file} , ['/proc/self/maps'])"),
+                format!("SELECT * APPLY({file}) FROM (SELECT '/proc/self/cmdline' AS a)"),
+                format!("SELECT * apply {file} FROM (SELECT '/proc/self/cmdline' AS a)"),
+                format!("SELECT columns('a') apply({file}) FROM (SELECT '/x' AS a)"),
+                format!("SELECT t.* APPLY({file}) FROM (SELECT '/x' AS a) AS t"),
+                format!("WITH {file} AS f SELECT f('/etc/passwd')"),
+                format!("WITH (x -> {file}(x)) AS f SELECT f('/etc/passwd')"),
+                format!("SELECT 1 AS file, arrayMap({file}, ['/x'])"),
+                format!("SELECT arrayMap(1.{file}, ['/x'])"),
+                format!("SELECT 'x' AS a, {file}"),
+            ] {
+                assert!(check(&sql).is_err(), "{sql}");
+            }
+        }
+        for sql in [
+            "SELECT * APPLY(toString) FROM sessions",
+            "SELECT * aPPly/**/toString FROM sessions",
+            "SELECT sessions.* APPLY x -> toString(x) FROM sessions",
+            "SELECT COLUMNS('host') FROM sessions",
+            "SELECT t.COLUMNS ('host') FROM sessions AS t",
+            "SELECT `columns`('host') FROM sessions",
+            "SELECT t.file('/etc/passwd')",
+            "SELECT t.`file`('/etc/passwd')",
+            "SELECT getClientHTTPHeader('X-Gnomon-Gate')",
+        ] {
+            assert!(check(sql).is_err(), "{sql}");
+        }
     }
 
     #[test]

@@ -50,8 +50,10 @@ impl Bare {
         }
         fs::write(path("run/users.xml"), USERS).expect("users");
         let config = format!(
-            "<clickhouse><http_port>0</http_port><listen_host>127.0.0.1</listen_host><user_directories><users_xml>\
+            "<clickhouse><logger><log>{}</log><console>0</console></logger><http_port>0</http_port>\
+             <listen_host>127.0.0.1</listen_host><user_directories><users_xml>\
              <path>{}</path></users_xml></user_directories></clickhouse>",
+            path("run/clickhouse.log").display(),
             path("run/users.xml").display()
         );
         fs::write(path("run/config.xml"), config).expect("config");
@@ -61,6 +63,8 @@ impl Bare {
             .arg(library)
             .arg("--config")
             .arg(path("run/config.xml"))
+            .arg("--users")
+            .arg(path("run/users.xml"))
             .arg("--data")
             .arg(path("data"))
             .arg("--port-file")
@@ -118,10 +122,16 @@ fn even_a_user_with_every_right_is_confined() {
     fs::write(&secret, "plainly readable").expect("a file");
 
     assert!(bare.ask("SELECT 'it answers'").contains("it answers"));
+    fs::write(bare.folder.path().join("run/kept"), "plainly readable").expect("a file");
+    let beside = |name: &str| bare.folder.path().join(name).display().to_string();
     for file in [
         "/etc/passwd",
         "/etc/hostname",
         &secret.display().to_string(),
+        &beside("run/kept"),
+        &beside("run/clickhouse.log"),
+        &beside("run/port"),
+        "/proc/self/cwd/clickhouse.log",
     ] {
         for query in [
             format!("SELECT file('{file}')"),
@@ -146,6 +156,25 @@ fn even_a_user_with_every_right_is_confined() {
         outside.accept().expect_err("nobody came").kind(),
         ErrorKind::WouldBlock
     );
+}
+
+#[test]
+fn the_engines_secrets_are_gone_once_it_runs() {
+    let Some(mut collector) = Collector::started() else {
+        return;
+    };
+    let run = collector.path("state/clickhouse/run");
+    let gone = || !run.join("config.xml").exists() && !run.join("users.xml").exists();
+    assert!(gone());
+    // It has what it needs for another start all the same.
+    let first = collector.engine_pid().expect("an engine");
+    collector.signal("KILL", first);
+    poll("another engine", 60, || {
+        let pid = collector.engine_pid()?;
+        (pid != first && collector.sql("SELECT 1").status == 200).then_some(())
+    });
+    assert!(gone());
+    assert!(collector.stop("TERM").success());
 }
 
 fn landlock() -> bool {

@@ -2,7 +2,7 @@
 
 use crate::collector::Collector;
 
-const OUTSIDE: [&str; 40] = [
+const OUTSIDE: [&str; 49] = [
     "SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')",
     "SELECT * FROM (SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String'))",
     "WITH x AS (SELECT * FROM url('http://127.0.0.1:1/', 'CSV', 'a String')) SELECT * FROM x",
@@ -14,6 +14,15 @@ const OUTSIDE: [&str; 40] = [
     "SELECT `\\x66ile`('/etc/passwd')",
     "SELECT \"file\"('/etc/passwd')",
     "SELECT arrayMap(x -> file(x), ['/etc/passwd'])",
+    "SELECT arrayMap(file, ['/proc/self/maps'])",
+    "SELECT arrayMap(`file`, ['/proc/self/maps'])",
+    "SELECT arrayMap(\"file\", ['/proc/self/maps'])",
+    "SELECT arrayMap(/**/FILE, ['/proc/self/maps'])",
+    "SELECT arrayMap(t.file, ['/proc/self/maps']) FROM sessions AS t",
+    "SELECT * APPLY(file) FROM (SELECT '/proc/self/cmdline' AS a)",
+    "SELECT columns('a') apply(`file`) FROM (SELECT '/proc/self/cmdline' AS a)",
+    "WITH file AS f SELECT f('/proc/self/maps')",
+    "SELECT `fil\\x65`('/proc/self/maps')",
     "SELECT * FROM remote('127.0.0.1', system.one)",
     "SELECT * FROM remoteSecure('127.0.0.1', system.one)",
     "SELECT * FROM cluster('default', system.one)",
