@@ -107,7 +107,12 @@ impl Command {
             Action::Coverage(filters) => {
                 list(&api, &view::coverage::VIEW, &filters.pairs(), format)
             }
-            Action::Sql(question) => print(&question.ask(&api)?, &sql::VIEW, format),
+            Action::Sql(question) => {
+                // Its own LIMIT cuts nothing that was asked for; over the collector's limit is an error.
+                let mut answer = question.ask(&api)?;
+                answer.truncated = false;
+                print(&answer, &sql::VIEW, format)
+            }
             Action::Policy { action } => action.run(&api, format),
         }
     }
@@ -127,11 +132,11 @@ fn print(answer: &Answer, view: &View, format: Format) -> Result<()> {
     out.flush()?;
     if answer.truncated {
         let rows = answer.rows.len();
-        eprintln!(
-            "gnomon: only the first {rows} rows are shown; narrow it by filters, or raise --limit"
-        );
+        crate::say(&format!(
+            "only the first {rows} rows are shown; narrow it by filters, or raise --limit"
+        ));
     } else if answer.rows.is_empty() && io::stderr().is_terminal() {
-        eprintln!("gnomon: nothing was found");
+        crate::say("nothing was found");
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ mod policy;
 mod sql;
 mod view;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,10 +26,15 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("gnomon: {}", escape::lines(&format!("{error:#}")));
+            say(&escape::lines(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A line for people, on standard error. It may be closed or full: that is no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "gnomon: {text}");
 }
 
 /// `gnomon sessions | head` is no failure.

@@ -1,7 +1,9 @@
 //! `gnomon policy`: the policy in force, and another in its place.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -12,6 +14,9 @@ use crate::command::Format;
 use crate::escape;
 
 const PATH: &str = "/api/v1/policy";
+/// The collector takes no longer one.
+const POLICY_BYTES_MAX: u64 = 1 << 20;
+const PASSWD_BYTES_MAX: u64 = 4 << 20;
 const APPLY_EXAMPLES: &str = "\
 Examples:
   gnomon policy apply policy.toml
@@ -59,26 +64,61 @@ impl Action {
         match self {
             Self::Show => show(&api.get(PATH)?, format),
             Self::Apply { file } => {
-                let text = std::fs::read_to_string(&file)
-                    .with_context(|| format!("cannot read the policy file {}", file.display()))?;
+                let text = read(&file)?;
                 let parameters = [("file", file.display().to_string()), ("author", author())];
                 let shown: Shown = api.post(PATH, &parameters, "application/toml", text)?;
                 for warning in &shown.warnings {
-                    eprintln!("gnomon: warning: {}", escape::lines(&warning.to_string()));
+                    let warning = warning.to_string();
+                    crate::say(&format!("warning: {}", escape::lines(&warning)));
                 }
-                println!("policy version {} is in force", shown.version);
+                writeln!(io::stdout(), "policy version {} is in force", shown.version)?;
                 Ok(())
             }
         }
     }
 }
 
-/// Who is at the keyboard, for the record: by the environment's word.
+/// A policy file's text.
+fn read(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let failed = || format!("cannot read the policy file {shown}");
+    let mut bytes = Vec::new();
+    (File::open(path).with_context(failed)?)
+        .take(POLICY_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .with_context(failed)?;
+    if bytes.len() as u64 > POLICY_BYTES_MAX {
+        bail!(
+            "{shown} is longer than a policy may be, {POLICY_BYTES_MAX} bytes; name a policy file"
+        );
+    }
+    String::from_utf8(bytes).with_context(failed)
+}
+
+/// Who is at the keyboard, for the record: by the environment's word, else the name of this process's user.
 fn author() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("SUDO_USER")
         .or_else(|| variable("USER"))
+        .or_else(|| variable("LOGNAME"))
+        .or_else(user)
         .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The name that `/etc/passwd` has for this process's user; its number where there is none.
+fn user() -> Option<String> {
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let mut known = String::new();
+    if let Ok(file) = File::open("/etc/passwd") {
+        // A broken one leaves the number.
+        let _ = file.take(PASSWD_BYTES_MAX).read_to_string(&mut known);
+    }
+    let name = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1) == Some(id.as_str())).then(|| name.to_owned())
+    });
+    name.or_else(|| Some(format!("user {id}")))
 }
 
 fn show(shown: &Shown, format: Format) -> Result<()> {
@@ -100,18 +140,18 @@ fn show(shown: &Shown, format: Format) -> Result<()> {
             Some(toml) => {
                 let author = shown.author.as_deref().unwrap_or("unknown");
                 let applied = shown.applied.as_deref().unwrap_or("unknown");
-                eprintln!(
-                    "gnomon: policy version {}, applied {} by {}",
+                crate::say(&format!(
+                    "policy version {}, applied {} by {}",
                     shown.version,
                     escape::line(applied),
                     escape::line(author)
-                );
+                ));
                 write!(out, "{}", escape::lines(toml))?;
                 if !toml.ends_with('\n') {
                     writeln!(out)?;
                 }
             }
-            None => eprintln!("gnomon: no policy is in force; `gnomon policy apply FILE` puts one"),
+            None => crate::say("no policy is in force; `gnomon policy apply FILE` puts one"),
         },
     }
     Ok(())

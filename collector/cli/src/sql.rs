@@ -1,6 +1,5 @@
 //! `gnomon sql`: a question in SQL. What is allowed is the collector's to say.
 
-use anyhow::Result;
 use clap::Args;
 
 use crate::answer::Answer;
@@ -27,12 +26,21 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Question {
     /// The statement
+    #[arg(value_parser = statement)]
     query: String,
+}
+
+/// A statement has something in it.
+fn statement(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("the statement is empty; write it in quotes: gnomon sql \"SELECT …\"");
+    }
+    Ok(text.to_owned())
 }
 
 impl Question {
     /// Asks it.
-    pub(crate) fn ask(&self, api: &Api) -> Result<Answer> {
+    pub(crate) fn ask(&self, api: &Api) -> anyhow::Result<Answer> {
         let body = serde_json::json!({ "query": self.query }).to_string();
         api.post("/api/v1/sql", &[], "application/json", body)
     }

@@ -229,7 +229,7 @@ impl Pairs {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Range {
     /// Not older than this: a time (2026-01-31T00:00:00Z) or a while back (30m, 24h, 7d)
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<String>,
     /// So many rows at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -244,9 +244,82 @@ impl Range {
     }
 }
 
+/// What the verdict filters take.
+pub(crate) const VERDICTS: [&str; 4] = ["approved", "sanctioned", "shadow", "unknown"];
+
+/// A time as the API takes it: whether its form is right, before anything is asked.
+fn since(text: &str) -> Result<String, &'static str> {
+    let span = || {
+        let count = text.strip_suffix(['s', 'm', 'h', 'd'])?;
+        let count: u32 = count.parse().ok()?;
+        (count <= 1_000_000).then_some(())
+    };
+    if span().is_none() && !is_time(text) {
+        return Err("write 2026-01-31T00:00:00Z, or back from now: 90s, 30m, 24h, 7d");
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether it has the form of RFC 3339; what the calendar says of it is the collector's to check.
+fn is_time(text: &str) -> bool {
+    let form = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text
+                .bytes()
+                .zip(form.bytes())
+                .all(|(byte, wanted)| match wanted {
+                    b'0' => byte.is_ascii_digit(),
+                    _ => byte.eq_ignore_ascii_case(&wanted),
+                })
+    };
+    let (Some(start), Some(rest)) = (text.get(..19), text.get(19..)) else {
+        return false;
+    };
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    form(start, "0000-00-00T00:00:00")
+        && (form(zone, "Z") || form(zone, "+00:00") || form(zone, "-00:00"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn since_has_a_form() {
+        for good in [
+            "90s",
+            "7d",
+            "0m",
+            "2026-01-31T00:00:00Z",
+            "2026-01-31T00:00:00.123456Z",
+            "2026-01-31t00:00:00+01:00",
+        ] {
+            assert!(since(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "tomorrow",
+            "h",
+            "-1h",
+            "7é",
+            "9999999d",
+            "2026-01-31",
+            "2026-01-31T00:00:00",
+            "2026-01-31T00:00:00.Z",
+            "2026-01-31T00:00:00ZZ",
+        ] {
+            assert!(since(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn times_are_short() {

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread::JoinHandle;
 
 const TOKEN: &str = "t0ken";
@@ -234,6 +234,76 @@ fn a_policy_is_shown_and_applied_and_its_faults_have_lines() {
 }
 
 #[test]
+fn a_policy_has_a_bound_warnings_and_an_author() {
+    let output = gnomon("http://127.0.0.1:9", &["policy", "apply", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("/dev/zero is longer than a policy may be"));
+
+    let applied = "{\"version\":4,\"warnings\":[{\"file\":\"p.toml\",\"line\":2,\"column\":1,\"what\":\"it has ended\",\"fix\":\"remove it\"}]}";
+    let (api, thread) = answer("200 OK", applied);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    std::fs::write(folder.path().join("p.toml"), "version = 1\n").unwrap();
+    let mut command = command(folder.path());
+    let output = command
+        .env_remove("USER")
+        .args(["policy", "apply", "p.toml", "--api", &api, "--token-file"])
+        .arg(token)
+        .output()
+        .unwrap();
+    let line = thread.join().unwrap().line;
+    assert!(
+        line.contains("author=") && !line.contains("author=unknown"),
+        "{line}"
+    );
+    assert_eq!(text(&output.stdout), "policy version 4 is in force\n");
+    assert_eq!(
+        text(&output.stderr),
+        "gnomon: warning: p.toml:2:1: it has ended; remove it\n"
+    );
+}
+
+#[test]
+fn a_full_standard_error_is_no_panic() {
+    let full = || {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let failed = |stderr: Stdio| {
+        let mut command = command(folder.path());
+        let command = command.args(["sessions", "--api", "http://10.0.0.1:9"]);
+        command.stderr(stderr).status().unwrap().code()
+    };
+    assert_eq!(failed(full().into()), Some(1));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(failed(writer.into()), Some(1));
+
+    // Standard output is where the answer goes: that it did not get there is a failure.
+    let (api, thread) = answer("200 OK", SESSIONS);
+    let token = folder.path().join("token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let mut command = command(folder.path());
+    command.args(["sessions", "--api", &api, "--token-file"]);
+    command.arg(token).stdout(full()).stderr(full());
+    assert_eq!(command.status().unwrap().code(), Some(1));
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_limit_of_ones_own_cuts_nothing() {
+    let body = "{\"columns\":[],\"rows\":[{\"n\":1}],\"truncated\":true}";
+    let (api, thread) = answer("200 OK", body);
+    let output = gnomon(&api, &["sql", "SELECT 1 AS n LIMIT 1"]);
+    thread.join().unwrap();
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
 fn a_collector_that_is_away_and_a_wrong_token_are_said() {
     let output = gnomon("http://127.0.0.1:9", &["sessions"]);
     assert_eq!(output.status.code(), Some(1));
@@ -294,6 +364,10 @@ fn wrong_usage_is_2_and_help_has_examples() {
         &["frobnicate"][..],
         &["sessions", "--limit", "0"],
         &["sql"],
+        &["sql", " "],
+        &["sessions", "--since", "tomorrow"],
+        &["sessions", "--verdict", "fine"],
+        &["servers", "--verdict", ""],
         &[],
     ] {
         assert_eq!(

@@ -61,7 +61,7 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
     /// approved, sanctioned, shadow or unknown
-    #[arg(long, value_name = "VERDICT")]
+    #[arg(long, value_name = "VERDICT", value_parser = super::VERDICTS)]
     verdict: Option<String>,
     /// local, direct, gateway, bridge, inbound or opaque
     #[arg(long, value_name = "ROUTE")]
