@@ -20,6 +20,13 @@ fail() {
     exit 1
 }
 
+# What we write into: the folder itself, or the nearest one above it that exists.
+for folder in "$STATE" "$ROOT/.tools" "${CARGO_TARGET_DIR:-$ROOT/target}"; do
+    until [ -e "$folder" ]; do folder=$(dirname "$folder"); done
+    [ -w "$folder" ] && [ -x "$folder" ] || fail "$(id -un 2>/dev/null || id -u) may not write $folder (it is of $(stat -c %U "$folder"))" \
+        "State, tools and builds are kept in the checkout: run this as its owner, or in a checkout of your own."
+done
+
 umask 077
 mkdir -p "$STATE/run" "$STATE/log"
 

@@ -28,6 +28,11 @@ case $WHAT in
     ci) STEPS=8 ;;
     *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
 esac
+# Some services and containers start us without HOME.
+if [ -z "${HOME:-}" ]; then
+    HOME=$(getent passwd "$(id -u)" | cut -d : -f 6) || HOME=
+    export HOME="${HOME:-/}"
+fi
 mkdir -p "$TOOLS/bin" "$TOOLS/log" "$TOOLS/stamp"
 export PATH="$TOOLS/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
