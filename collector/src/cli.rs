@@ -6,7 +6,7 @@ mod engine;
 mod migrate;
 mod serve;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{env, io::Write, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -62,11 +62,21 @@ impl Cli {
         match done {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("gnomon-collector: {error:#}");
+                warn(&format!("gnomon-collector: {error:#}"));
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// A line on standard error. It may be closed or full: that is no reason to fail.
+fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A line on standard output, likewise.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "gnomon-collector: {line}");
 }
 
 fn with_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
@@ -75,6 +85,8 @@ fn with_runtime(work: impl Future<Output = Result<()>>) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would tell of a full standard error on standard error, and panic.
+        .log_internal_errors(false)
         .init();
     // Another part of the program may bring a second provider: say which one is meant.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -14,6 +14,9 @@ use crate::{
     store::StoreError,
 };
 
+/// ClickHouse's TOO_MANY_SIMULTANEOUS_QUERIES: the analyst's `max_concurrent_queries_for_user`.
+const TOO_MANY_QUERIES: u32 = 202;
+
 /// What went wrong, where, and what to do.
 #[derive(Debug, Serialize)]
 pub(super) struct ApiError {
@@ -110,6 +113,14 @@ fn of_statement(error: &StoreError, at: &str) -> ApiError {
     let StoreError::ClickHouse(clickhouse::error::Error::BadResponse(text)) = error else {
         return ApiError::of_store(error, at);
     };
+    if error.code() == Some(TOO_MANY_QUERIES) {
+        return ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "as many SQL questions are being answered as may be at a time",
+            at,
+            "try again later",
+        );
+    }
     let advice = match error.code() {
         Some(158 | 159 | 160 | 241 | 307 | 396) => {
             "over a limit of time, memory or rows: narrow the question, or add LIMIT"

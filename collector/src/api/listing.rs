@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::StatusCode,
 };
 
@@ -15,8 +15,12 @@ use crate::inventory::{
 pub(super) async fn list(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    Query(filters): Query<Vec<(String, String)>>,
+    filters: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Json<Answer>, ApiError> {
+    let Query(filters) = filters.map_err(|error| {
+        let advice = "write filters as name=value&name=value";
+        ApiError::new(error.status(), error.body_text(), "query", advice)
+    })?;
     let Some(view) = View::named(&name) else {
         let known: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
         let advice = format!("there are {}, policy, sql, health", known.join(", "));

@@ -2,7 +2,10 @@
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{
+        Query, State,
+        rejection::{QueryRejection, StringRejection},
+    },
     http::{HeaderMap, StatusCode},
 };
 use serde::{Deserialize, Serialize};
@@ -59,10 +62,18 @@ pub(super) async fn show(State(state): State<ApiState>) -> Json<Shown> {
 
 pub(super) async fn apply(
     State(state): State<ApiState>,
-    Query(by): Query<By>,
+    by: Result<Query<By>, QueryRejection>,
     headers: HeaderMap,
-    toml: String,
+    toml: Result<String, StringRejection>,
 ) -> Result<Json<Shown>, ApiError> {
+    let Query(by) = by.map_err(|error| {
+        let advice = "author and file are what it takes";
+        ApiError::new(error.status(), error.body_text(), "policy", advice)
+    })?;
+    let toml = toml.map_err(|error| {
+        let advice = format!("send the policy's text, UTF-8, at most {POLICY_BYTES_MAX} bytes");
+        ApiError::new(error.status(), error.body_text(), "policy", advice)
+    })?;
     if toml.len() > POLICY_BYTES_MAX {
         let what = format!("the policy is longer than {POLICY_BYTES_MAX} bytes");
         return Err(ApiError::new(

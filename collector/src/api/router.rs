@@ -25,11 +25,14 @@ pub(super) fn router(state: State, port: u16) -> Router {
         .route("/api/v1/policy", get(policy::show).post(policy::apply))
         .route("/api/v1/sql", post(sql::query))
         .route("/api/v1/{view}", get(listing::list))
+        // Before the layers: without the token even this is not told.
+        .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(state.clone(), auth::token));
     Router::new()
         .route("/", get(status::page))
         .route("/api/v1/health", get(status::health))
+        .method_not_allowed_fallback(not_so)
         .merge(api)
         .fallback(nowhere)
         .with_state(state)
@@ -43,6 +46,15 @@ async fn nowhere(request: Request) -> ApiError {
         "there is nothing at this path",
         request.uri().path(),
         "the API is under /api/v1/",
+    )
+}
+
+async fn not_so(request: Request) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} is not for this path", request.method()),
+        request.uri().path(),
+        "views, policy and health take GET; sql and policy take POST",
     )
 }
 

@@ -19,7 +19,11 @@ pub(super) async fn query(
     let Json(question) = question.map_err(|error| {
         let advice =
             "send a JSON object {\"query\": \"SELECT …\"} with content-type application/json";
-        ApiError::new(StatusCode::BAD_REQUEST, error.body_text(), "sql", advice)
+        let status = match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        ApiError::new(status, error.body_text(), "sql", advice)
     })?;
     sql::query(&state.store, &question.query)
         .await

@@ -1,9 +1,14 @@
 //! `GET /` and `GET /api/v1/health`: the two answers that need no token and tell nothing of the inventory.
 
+use std::time::Duration;
+
 use axum::{Json, extract::State, http::StatusCode, response::Html};
 use serde::Serialize;
 
 use super::State as ApiState;
+
+/// How long ClickHouse may take to say that it is there. A frozen one never does.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
 pub(super) struct Health {
@@ -15,7 +20,8 @@ pub(super) struct Health {
 }
 
 pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
-    let answers = state.store.present() && state.store.execute("SELECT 1").await.is_ok();
+    let asked = tokio::time::timeout(ANSWER_MAX, state.store.execute("SELECT 1"));
+    let answers = state.store.present() && matches!(asked.await, Ok(Ok(())));
     let trouble = state.keeper.trouble();
     let fine = answers && trouble.is_none();
     let health = Health {

@@ -44,10 +44,7 @@ impl Certify {
             &self.out.join("ca.pem"),
             authority.certificate_pem().as_bytes(),
         )?;
-        println!(
-            "gnomon-collector: certificate for {host} in {}",
-            self.out.display()
-        );
+        super::say(&format!("certificate for {host} in {}", self.out.display()));
         Ok(())
     }
 }

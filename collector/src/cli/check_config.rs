@@ -27,17 +27,20 @@ pub(super) fn run(file: Option<&Path>) -> Result<()> {
         match policy::parse(&text, &file.display().to_string()) {
             Ok((_, warnings)) => {
                 warnings.iter().for_each(|w| {
-                    eprintln!("{}:{}: warning: {}; {}", w.file, w.line, w.what, w.fix)
+                    super::warn(&format!(
+                        "{}:{}: warning: {}; {}",
+                        w.file, w.line, w.what, w.fix
+                    ));
                 });
             }
             Err(faults) => {
-                faults
-                    .iter()
-                    .for_each(|f| eprintln!("{}:{}: {}; {}", f.file, f.line, f.what, f.fix));
+                for f in &faults {
+                    super::warn(&format!("{}:{}: {}; {}", f.file, f.line, f.what, f.fix));
+                }
                 bail!("policy.file {} has {} faults", file.display(), faults.len());
             }
         }
     }
-    println!("gnomon-collector: the settings are fine");
+    super::say("the settings are fine");
     Ok(())
 }

@@ -12,6 +12,6 @@ pub(super) async fn run(config: Option<PathBuf>) -> Result<()> {
         .await?
         .close()
         .await;
-    println!("gnomon-collector: the schema is up to date");
+    super::say("the schema is up to date");
     Ok(())
 }

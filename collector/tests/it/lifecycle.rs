@@ -126,3 +126,28 @@ fn no_engine_names_the_setting_for_a_server() {
         "{said}"
     );
 }
+
+#[test]
+fn a_full_standard_error_is_no_panic() {
+    let Some(mut collector) = Collector::prepared("") else {
+        return;
+    };
+    let full = || {
+        let file = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        file.expect("/dev/full")
+    };
+    let failed = collector
+        .command("serve")
+        .arg("--config=/nowhere.toml")
+        .stderr(full())
+        .status();
+    assert_ne!(failed.expect("run").code(), Some(101));
+    let done = collector
+        .command("migrate")
+        .stdout(full())
+        .stderr(full())
+        .status();
+    assert!(done.expect("run").success());
+    collector.start();
+    assert!(collector.stop("TERM").success());
+}
