@@ -45,7 +45,7 @@ const SYSTEM: [&str; 20] = [
 pub(crate) struct Reach<'a> {
     /// Folders to read and write.
     pub(crate) whole: &'a [&'a Path],
-    /// Folders to write in without reading: a log is no answer to a query.
+    /// Folders to write in without reading files: a log is no answer to a query.
     pub(crate) write: &'a [&'a Path],
     /// Files and folders to read.
     pub(crate) read: &'a [&'a Path],
@@ -66,7 +66,8 @@ pub(crate) fn confine(reach: &Reach<'_>) -> Result<()> {
         .create()
         .context("making the rules")?;
     let all = AccessFs::from_all(INTERFACE) & !AccessFs::Execute;
-    let blind = all & !(AccessFs::ReadFile | AccessFs::ReadDir);
+    // Names may be listed: the log's turning over looks for old files to remove.
+    let blind = all & !AccessFs::ReadFile;
     let whole = reach.whole.iter().map(|folder| (folder, all));
     for (folder, rights) in whole.chain(reach.write.iter().map(|folder| (folder, blind))) {
         let place = PathFd::new(folder).with_context(|| format!("opening {}", folder.display()))?;
