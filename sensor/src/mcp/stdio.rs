@@ -5,6 +5,9 @@
 //! Answers may arrive here before their requests, because calls are reported when they return: those are
 //! kept for a moment.
 
+mod ends;
+mod pairing;
+
 use std::collections::{HashMap, VecDeque};
 
 use super::message::{Id, Kind, Message, Notification, Request, Response};
@@ -14,7 +17,7 @@ use super::table::{Answer, SessionTable, witness};
 use crate::event::UnixNs;
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
-use crate::process::table::ProcessTable;
+use pairing::{rank, reversed};
 
 /// Answers that wait for their request.
 const EARLY_MAX: usize = 64;
@@ -149,41 +152,6 @@ impl Stdio {
         self.early.is_empty() && self.closing.is_empty()
     }
 
-    /// One lane is over. So is the session once its server says no more; after its client's last word
-    /// answers may still come.
-    pub fn lane_ended(&mut self, time: UnixNs, lane: Lane, sessions: &mut SessionTable) {
-        match self.lanes.get(&lane) {
-            Some(&(number, Role::FromServer)) => self.over(time, number, sessions),
-            Some(&(number, Role::FromClient)) => self.client_ended(time, number, sessions),
-            None => {}
-        }
-    }
-
-    /// The client of a session is gone; what it asked may still be answered. Nothing of that if somebody else
-    /// is known to write for it.
-    pub fn client_gone(
-        &mut self,
-        time: UnixNs,
-        number: SessionNumber,
-        flows: &FlowTable,
-        processes: &ProcessTable,
-        sessions: &mut SessionTable,
-    ) {
-        let requests = self
-            .lanes
-            .iter()
-            .find(|(_, bound)| **bound == (number, Role::FromClient))
-            .and_then(|(lane, _)| Some(flows.get(lane.flow)?.lane(lane.from)));
-        let others = requests.is_some_and(|lane| {
-            lane.writers
-                .iter()
-                .any(|process| !processes.is_gone(process))
-        });
-        if !others {
-            self.client_ended(time, number, sessions);
-        }
-    }
-
     /// Whether a flow may carry the answers that some session still waits for.
     #[must_use]
     pub fn may_answer(&self, flow: FlowId, flows: &FlowTable) -> bool {
@@ -193,24 +161,6 @@ impl Stdio {
                 .into_iter()
                 .any(|from| reversed(flows, unpaired.requests, Lane { flow, from }).is_some())
         })
-    }
-
-    fn client_ended(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
-        if self.closing.iter().any(|(_, closing)| *closing == number) {
-            return;
-        }
-        if self.closing.len() >= UNPAIRED_MAX {
-            return self.over(time, number, sessions);
-        }
-        self.closing.push((time.saturating_add(CLOSING_NS), number));
-    }
-
-    /// A flow is gone.
-    pub fn flow_ended(&mut self, time: UnixNs, flow: FlowId, sessions: &mut SessionTable) {
-        use crate::flow::Side;
-        for from in [Side::A, Side::B] {
-            self.lane_ended(time, Lane { flow, from }, sessions);
-        }
     }
 
     /// Forgets a session's lanes.
@@ -226,16 +176,6 @@ impl Stdio {
         [Side::A, Side::B]
             .into_iter()
             .any(|from| self.lanes.contains_key(&Lane { flow, from }))
-    }
-
-    fn over(&mut self, time: UnixNs, number: SessionNumber, sessions: &mut SessionTable) {
-        match sessions.get(number) {
-            Some(session) if session.identified => sessions.end(time, number),
-            _ => {
-                self.forget(number);
-                sessions.forget(number);
-            }
-        }
     }
 
     fn bound(&mut self, lane: Lane, sessions: &SessionTable) -> Option<(SessionNumber, Role)> {
@@ -450,17 +390,6 @@ fn shorten(message: &mut Message) {
     }
 }
 
-/// How well a session is founded, for choosing between guesses.
-fn rank(sessions: &SessionTable, number: SessionNumber) -> u8 {
-    sessions
-        .get(number)
-        .map_or(0, |session| match (session.initialized, session.decisive) {
-            (true, _) => 2,
-            (false, true) => 1,
-            (false, false) => 0,
-        })
-}
-
 /// A first request that is worth waiting for its answer. What a server asks of a client begins nothing:
 /// its lane carries answers.
 fn may_begin(request: &Request, message: &Message) -> bool {
@@ -471,36 +400,6 @@ fn may_begin(request: &Request, message: &Message) -> bool {
     let of_server = of_server || request.method.starts_with("tasks/");
     let marks = message.marks;
     !of_server && !marks.is_against() && (marks.is_decisive() || marks.strong_count() > 0)
-}
-
-/// Whether `answers` goes the other way between the same processes as `requests`, and how sure that is.
-fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<Quality> {
-    if requests == answers {
-        return None;
-    }
-    if requests.back() == answers
-        && flows.get(requests.flow)?.channel != crate::event::Channel::Pipe
-    {
-        return Some(Quality::Exact);
-    }
-    let there = flows.get(requests.flow)?.lane(requests.from);
-    let back = flows.get(answers.flow)?.lane(answers.from);
-    let far = agree(&there.readers, &back.writers)?;
-    match (far, agree(&there.writers, &back.readers)) {
-        // Who read the request gave the answer; the client need not have read it yet.
-        (true, Some(_)) => Some(Quality::Exact),
-        // In a pipeline of a shell one process asks and another reads.
-        (true, None) | (false, Some(true)) => Some(Quality::Likely),
-        (false, _) => None,
-    }
-}
-
-/// Some(true): the same process. Some(false): one of them is not known. None: different ones.
-fn agree(one: &crate::flow::users::Users, other: &crate::flow::users::Users) -> Option<bool> {
-    if one.is_empty() || other.is_empty() {
-        return Some(false);
-    }
-    one.meets(other).then_some(true)
 }
 
 fn take_from_server(

@@ -1,0 +1,47 @@
+//! Which lane answers which: by the processes at their ends.
+
+use crate::event::Channel;
+use crate::flow::users::Users;
+use crate::flow::{FlowTable, Lane};
+use crate::mcp::session::SessionNumber;
+use crate::mcp::table::SessionTable;
+use crate::observation::Quality;
+
+/// Whether `answers` goes the other way between the same processes as `requests`, and how sure that is.
+pub(super) fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<Quality> {
+    if requests == answers {
+        return None;
+    }
+    if requests.back() == answers && flows.get(requests.flow)?.channel != Channel::Pipe {
+        return Some(Quality::Exact);
+    }
+    let there = flows.get(requests.flow)?.lane(requests.from);
+    let back = flows.get(answers.flow)?.lane(answers.from);
+    let far = agree(&there.readers, &back.writers)?;
+    match (far, agree(&there.writers, &back.readers)) {
+        // Who read the request gave the answer; the client need not have read it yet.
+        (true, Some(_)) => Some(Quality::Exact),
+        // In a pipeline of a shell one process asks and another reads.
+        (true, None) | (false, Some(true)) => Some(Quality::Likely),
+        (false, _) => None,
+    }
+}
+
+/// Some(true): the same process. Some(false): one of them is not known. None: different ones.
+fn agree(one: &Users, other: &Users) -> Option<bool> {
+    if one.is_empty() || other.is_empty() {
+        return Some(false);
+    }
+    one.meets(other).then_some(true)
+}
+
+/// How well a session is founded, for choosing between guesses.
+pub(super) fn rank(sessions: &SessionTable, number: SessionNumber) -> u8 {
+    sessions
+        .get(number)
+        .map_or(0, |session| match (session.initialized, session.decisive) {
+            (true, _) => 2,
+            (false, true) => 1,
+            (false, false) => 0,
+        })
+}
