@@ -16,14 +16,17 @@ const ROUNDS: u32 = 20;
 const SHADOW: Expected<'_> = Expected {
     columns: &[("verdict", "shadow")],
     reason: None,
+    stays_open: false,
 };
 const APPROVED: Expected<'_> = Expected {
     columns: &[("verdict", "approved"), ("route", "gateway")],
-    reason: None,
+    reason: Some("gateway"),
+    stays_open: false,
 };
 const BYPASS: Expected<'_> = Expected {
     columns: &[("verdict", "shadow")],
     reason: Some("bypass"),
+    stays_open: false,
 };
 
 /// Counts the peers whose numbers or verdicts differ.

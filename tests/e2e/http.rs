@@ -24,7 +24,7 @@ fn check(
         &tally,
         &Expected {
             columns,
-            reason: None,
+            ..Expected::default()
         },
     )?;
     Ok(())

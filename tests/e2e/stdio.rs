@@ -17,7 +17,7 @@ fn check(sdk: Sdk, plan: &Plan, columns: &[(&str, &str)]) -> Result<()> {
         &tally,
         &Expected {
             columns,
-            reason: None,
+            ..Expected::default()
         },
     )?;
     Ok(())
@@ -37,6 +37,7 @@ fn python_client_and_server_time_over_pipes() -> Result<()> {
             ("route", "local"),
             ("verdict", "shadow"),
             ("server_name", "mcp-time"),
+            ("server_key", "pypi:mcp-server-time"),
         ],
     )
 }
@@ -89,6 +90,7 @@ fn node_client_and_server_everything_over_socket_pairs() -> Result<()> {
             ("revision", "2025-11-25"),
             ("client_name", "probe-node"),
             ("server_name", "mcp-servers/everything"),
+            ("server_key", "npm:@modelcontextprotocol/server-everything"),
         ],
     )
 }

@@ -45,3 +45,40 @@ pub fn settle(limit: Duration, mut check: impl FnMut() -> Result<()>) -> Result<
         }
     }
 }
+
+/// Asks until the answer has stayed the same for `quiet`; what `ask` complains of starts that time anew.
+///
+/// # Errors
+/// The last complaint of `ask` once `limit` is over, or that the answer never stayed.
+pub fn steady<T: PartialEq>(
+    limit: Duration,
+    quiet: Duration,
+    mut ask: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let end = Instant::now() + limit;
+    let mut held: Option<(Instant, T)> = None;
+    loop {
+        let asked = Instant::now();
+        match ask() {
+            Ok(answer) => match &held {
+                Some((since, before)) if *before == answer => {
+                    if since.elapsed() >= quiet {
+                        return Ok(answer);
+                    }
+                }
+                _ => held = Some((asked, answer)),
+            },
+            Err(error) if asked >= end => return Err(error),
+            Err(_) => held = None,
+        }
+        // An answer that came just in time may still show that it stays.
+        if asked >= end + quiet {
+            bail!(
+                "the answer did not stay the same for {} s within {} s",
+                quiet.as_secs_f32(),
+                limit.as_secs_f32()
+            );
+        }
+        thread::park_timeout(LOOK_AGAIN_AFTER);
+    }
+}

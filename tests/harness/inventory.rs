@@ -62,30 +62,35 @@ impl Inventory {
         Ok(rows)
     }
 
-    /// How often each "method" (for tools and prompts "method name") was called in these sessions.
+    /// The calls of these sessions.
     ///
     /// # Errors
     /// As [`Self::rows`].
-    pub fn calls_of(&self, sessions: &[Row]) -> Result<BTreeMap<String, u64>> {
+    pub fn calls_of(&self, sessions: &[Row]) -> Result<Vec<Row>> {
         let ids: Vec<&Value> = sessions.iter().filter_map(|row| row.get("id")).collect();
-        let mut counts = BTreeMap::new();
-        for row in self.rows(&["calls", "--limit", "100000"])? {
-            if !row
-                .get("session")
+        let mut rows = self.rows(&["calls", "--limit", "100000"])?;
+        rows.retain(|row| {
+            row.get("session")
                 .is_some_and(|session| ids.contains(&session))
-            {
-                continue;
-            }
-            let method = word(&row, "method").unwrap_or_default();
-            // As the drivers count: a resource's name is its digest here and no name there.
-            let key = match (method, word(&row, "name")) {
-                ("tools/call" | "prompts/get", Some(name)) => format!("{method} {name}"),
-                _ => method.to_owned(),
-            };
-            *counts.entry(key).or_insert(0) += 1;
-        }
-        Ok(counts)
+        });
+        Ok(rows)
     }
+}
+
+/// How often each "method" (for tools and prompts "method name") is among these calls.
+#[must_use]
+pub fn calls_by_name(calls: &[Row]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in calls {
+        let method = word(row, "method").unwrap_or_default();
+        // As the drivers count: a resource's name is its digest here and no name there.
+        let key = match (method, word(row, "name")) {
+            ("tools/call" | "prompts/get", Some(name)) => format!("{method} {name}"),
+            _ => method.to_owned(),
+        };
+        *counts.entry(key).or_insert(0) += 1;
+    }
+    counts
 }
 
 /// A text column; `None` where it is null.
