@@ -86,7 +86,8 @@ fn toolchain() -> Result<String> {
         if compiler.is_file() && sysroot(&compiler).is_some_and(|root| has_core(&root)) {
             // aya-ebpf needs one unstable feature. Another value would make aya-build ask for
             // build-std, which needs the sources of `core`.
-            set_env("RUSTC_BOOTSTRAP", "aya_ebpf");
+            // For the BPF assembly in aya-ebpf and in the programs.
+            set_env("RUSTC_BOOTSTRAP", "aya_ebpf,gnomon");
             return Ok(candidate.to_owned());
         }
     }

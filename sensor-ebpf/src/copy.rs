@@ -22,7 +22,8 @@ use crate::{
 const VECTORS_MAX: u64 = 1024;
 /// `UIO_MAXIOV` is the limit of messages, too.
 const MESSAGES_MAX: u64 = 1024;
-/// A step copies, or goes to the next segment, or sends a chunk.
+/// A step copies, or goes to the next segment, or sends a chunk. Enough for a vector of the most
+/// segments; thousands of messages of many segments each are cut, and the rest is lost.
 const STEPS_MAX: u32 = 8192;
 /// `sizeof(struct mmsghdr)` and the offsets in it, 64-bit user ABI.
 const MMSGHDR_BYTES: u64 = 64;
@@ -90,6 +91,8 @@ impl Source {
         walk.segment_bytes = 0;
         walk.budget_bytes = MESSAGE_BYTES_MAX;
         walk.fill = 0;
+        walk.accounted_bytes = 0;
+        walk.done = 0;
         match self {
             Self::Buffer(address) => {
                 walk.address = address;
@@ -126,14 +129,16 @@ unsafe extern "C" fn add_message(_index: u32, _context: *mut c_void) -> i64 {
         return 1;
     }
     let message = read_volatile(&raw const (*walk).message);
-    let length: u32 = user(message + MMSGHDR_LENGTH).unwrap_or(0);
+    // How long it was is not known then: one byte makes it a gap.
+    let length: u32 = user(message + MMSGHDR_LENGTH).unwrap_or(1);
     (*walk).total_bytes += u64::from(length);
     (*walk).messages = left - 1;
     (*walk).message = message + MMSGHDR_BYTES;
     0
 }
 
-/// Goes on to the next segment, vector or message; false when there is none.
+/// Goes on to the next segment, vector or message; false when there is none. Also when the way on
+/// cannot be read: what would come later must not close up to what came before.
 ///
 /// # Safety
 /// `walk` is this CPU's.
@@ -145,8 +150,11 @@ pub unsafe fn advance(walk: *mut Walk) -> bool {
     }
     let message_bytes = read_volatile(&raw const (*walk).message_bytes);
     let vectors = read_volatile(&raw const (*walk).vectors);
-    if message_bytes == 0 || vectors == 0 {
+    if message_bytes == 0 {
         return advance_message(walk);
+    }
+    if vectors == 0 {
+        return false;
     }
     let vector = read_volatile(&raw const (*walk).vector);
     let (Some(base), Some(length)) = (user::<u64>(vector), user::<u64>(vector + 8)) else {
@@ -169,26 +177,49 @@ unsafe fn advance_message(walk: *mut Walk) -> bool {
         return false;
     }
     let message = read_volatile(&raw const (*walk).message);
+    let Some(length) = user::<u32>(message + MMSGHDR_LENGTH) else {
+        return false;
+    };
     (*walk).messages = messages - 1;
     (*walk).message = message + MMSGHDR_BYTES;
-    let length: u32 = user(message + MMSGHDR_LENGTH).unwrap_or(0);
     (*walk).message_bytes = u64::from(length);
     enter_message(walk, message);
     true
 }
 
-/// Copies all that the walk leads to, and sends it in chunks; returns the bytes that were sent.
+/// Copies all that the walk leads to, and sends it in chunks. Of the `total` bytes of the call, each is
+/// afterwards in a record that was sent or in `lost_bytes`.
 ///
 /// # Safety
 /// The walk was started, the record filled in but for what depends on the payload.
 #[inline(always)]
-pub unsafe fn copy_all(scratch: *mut TransferScratch) {
+pub unsafe fn copy_all(scratch: *mut TransferScratch, total: u64) {
     // Most calls are one small segment: two steps in line, and no loop.
     if step(0, core::ptr::null_mut()) == 0 && step(0, core::ptr::null_mut()) == 0 {
         bpf_loop(STEPS_MAX, step as *mut c_void, core::ptr::null_mut(), 0);
     }
     if read_volatile(&raw const (*scratch).walk.fill) > 0 {
         send_chunk(scratch);
+    }
+    reconcile(scratch, total);
+}
+
+/// Counts as lost what the walk did not come to: the one place for all the ways it may end early.
+#[inline(always)]
+unsafe fn reconcile(scratch: *mut TransferScratch, total: u64) {
+    let walk = &raw mut (*scratch).walk;
+    let accounted = read_volatile(&raw const (*walk).accounted_bytes);
+    if accounted >= total {
+        return;
+    }
+    (*walk).lost_bytes += total - accounted;
+    let whole = (*scratch).record.flags & transfer_flag::COPIED != 0;
+    let stopped = read_volatile(&raw const (*walk).done) == 0;
+    let spent = read_volatile(&raw const (*walk).budget_bytes) == 0;
+    if stopped || (whole && spent) {
+        emit::dropped(drop::MESSAGE_CAP, 1);
+    } else {
+        emit::dropped(drop::COPY_FAULT, 1);
     }
 }
 
@@ -197,7 +228,7 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     let walk = &raw mut (*scratch).walk;
     let segment = read_volatile(&raw const (*walk).segment_bytes);
     if segment == 0 {
-        return i64::from(!advance(walk));
+        return if advance(walk) { 0 } else { end(walk) };
     }
     let fill = read_volatile(&raw const (*walk).fill);
     if fill >= CHUNK_BYTES_MAX as u64 {
@@ -212,18 +243,32 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     let address = read_volatile(&raw const (*walk).address);
     let target = (&raw mut (*scratch).data).cast::<u8>().add(fill as usize);
     let copied = bpf_probe_read_user(target.cast(), length as u32, address as *const c_void) == 0;
+    if copied {
+        (*walk).address = address + length;
+        (*walk).segment_bytes = segment - length;
+        (*walk).fill = fill + length;
+        return 0;
+    }
+    if (*scratch).record.flags & transfer_flag::COPIED == 0 {
+        // A head is one record, which stands for the whole call: it ends here.
+        return end(walk);
+    }
     (*walk).address = address + length;
     (*walk).segment_bytes = segment - length;
-    if copied {
-        (*walk).fill = fill + length;
-    } else {
-        if fill > 0 {
-            send_chunk(scratch);
-        }
-        (*walk).lost_bytes += length;
-        emit::dropped(drop::COPY_FAULT, 1);
+    if fill > 0 {
+        send_chunk(scratch);
     }
+    (*walk).lost_bytes += length;
+    (*walk).accounted_bytes += length;
+    emit::dropped(drop::COPY_FAULT, 1);
     0
+}
+
+/// Ends the walk; what a step returns then.
+#[inline(always)]
+unsafe fn end(walk: *mut Walk) -> i64 {
+    (*walk).done = 1;
+    1
 }
 
 /// Sends what is in the buffer as one record.
@@ -241,6 +286,7 @@ unsafe fn send_chunk(scratch: *mut TransferScratch) {
     }
     (*record).payload_bytes = fill as u32;
     (*record).lost_before = (*walk).lost_bytes;
+    (*walk).accounted_bytes += (*record).length;
     let length = size_of::<Transfer>() as u64 + fill;
     (*record).header.length = length as u32;
     if emit::send(record, length) {

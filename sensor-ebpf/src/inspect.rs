@@ -1,18 +1,18 @@
 //! Decides what of a call on an end is copied. Shared by all ways of attaching.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use aya_log_ebpf::warn;
 use sensor_abi::{
     flow::{
-        DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, MESSAGE_BYTES_MAX,
-        NEWCOMER_PAUSE_NS_MAX, NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX,
-        RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, direction_flag,
-        drop, flow_flag, verdict,
+        DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, NEWCOMER_PAUSE_NS_MAX,
+        NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX, RELOOK_AFTER_BYTES_MIN,
+        RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, direction_flag, drop, flow_flag, verdict,
     },
     record::{HEAD_BYTES, direction, kind, transfer_flag},
 };
 
 use crate::{
+    atomic,
     copy::{self, Source},
     emit,
     end::{self, Object},
@@ -80,28 +80,29 @@ pub unsafe fn inspect(object: &Object, call: Call) {
         _ => u64::MAX,
     };
     if wanted == 0 {
-        (*state).lost_bytes += total;
+        lose(state, total);
         return;
     }
-    if !fill_record(scratch, kind::TRANSFER, object, &call) {
-        return;
-    }
+    let filled = fill_record(scratch, kind::TRANSFER, object, &call);
     (*scratch).record.length = total;
     if action == Action::Tell {
-        copy::send_bare(scratch);
+        if !filled || !copy::send_bare(scratch) {
+            forget_user(state);
+        }
         return;
     }
-    (*scratch).walk.lost_bytes = (*state).lost_bytes;
-    (*state).lost_bytes = 0;
-    let mut rest = 0;
+    if !filled {
+        lose(state, total);
+        return;
+    }
+    (*scratch).walk.lost_bytes = take_lost(state);
     if wanted < total {
         limit(&raw mut (*scratch).walk, wanted);
     } else {
         (*scratch).record.flags = transfer_flag::COPIED;
-        rest = remainder(total);
     }
-    copy::copy_all(scratch);
-    (*state).lost_bytes += (*scratch).walk.lost_bytes + rest;
+    copy::copy_all(scratch, total);
+    lose(state, (*scratch).walk.lost_bytes);
 }
 
 /// Tells once that the other side of `object` is gone.
@@ -123,11 +124,13 @@ pub unsafe fn end_of_stream(object: &Object, call: Call) {
     if !fill_record(scratch, kind::END_OF_STREAM, object, &call) {
         return;
     }
+    let lost = take_lost(state);
     (*scratch).record.length = 0;
-    (*scratch).record.lost_before = (*state).lost_bytes;
+    (*scratch).record.lost_before = lost;
     if copy::send_bare(scratch) {
-        (*state).lost_bytes = 0;
         (*state).flags |= direction_flag::ENDED;
+    } else {
+        lose(state, lost);
     }
 }
 
@@ -150,10 +153,13 @@ unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<*mut
     };
     (*flow).directions[0].credit_bytes = UNJUDGED_BYTES;
     (*flow).directions[1].credit_bytes = UNJUDGED_BYTES;
-    if FLOWS.insert(&object.key, &*flow, 0).is_err() && emit::dropped(drop::MAP_FULL, 1) {
+    // Another processor may see it first at the same time: its state, with what that counted, stays.
+    let _ = FLOWS.insert(&object.key, &*flow, u64::from(BPF_NOEXIST));
+    let known = FLOWS.get_ptr_mut(&object.key);
+    if known.is_none() && emit::dropped(drop::MAP_FULL, 1) {
         warn!((), "no room for a flow: what it carries is not seen");
     }
-    FLOWS.get_ptr_mut(&object.key)
+    known
 }
 
 #[inline(always)]
@@ -163,6 +169,24 @@ unsafe fn direction_of(flow: *mut FlowState, way: u8) -> *mut DirectionState {
     } else {
         &raw mut (*flow).directions[1]
     }
+}
+
+/// Counts bytes that no record stands for.
+#[inline(always)]
+unsafe fn lose(state: *mut DirectionState, count: u64) {
+    if count > 0 {
+        atomic::add(&raw mut (*state).lost_bytes, count);
+    }
+}
+
+/// Takes what was lost so far, to tell it with the next record.
+#[inline(always)]
+unsafe fn take_lost(state: *mut DirectionState) -> u64 {
+    // Mostly there is nothing, and looking is cheaper than taking.
+    if (*state).lost_bytes == 0 {
+        return 0;
+    }
+    atomic::take(&raw mut (*state).lost_bytes)
 }
 
 #[inline(always)]
@@ -180,7 +204,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
     }
     if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, total, newcomer) {
         if !named_only {
-            (*state).lost_bytes += total;
+            lose(state, total);
         }
         return Action::Skip;
     }
@@ -198,7 +222,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
         return Action::Copy;
     }
     if (*state).credit_bytes == 0 && !renew(flow) {
-        (*state).lost_bytes += total;
+        lose(state, total);
         emit::dropped(drop::UNJUDGED_CAP, 1);
         return Action::Skip;
     }
@@ -215,6 +239,15 @@ unsafe fn note_user(state: *mut DirectionState) -> bool {
     (*state).users[1] = (*state).users[0];
     (*state).users[0] = user;
     true
+}
+
+/// Undoes [`note_user`] where telling of the current user failed, so that its next call tries again.
+#[inline(always)]
+unsafe fn forget_user(state: *mut DirectionState) {
+    if (*state).users[0] == task::current_user() {
+        (*state).users[0] = (*state).users[1];
+        (*state).users[1] = 0;
+    }
 }
 
 /// Takes over what user space decided since the end was last used.
@@ -365,16 +398,6 @@ unsafe fn limit(walk: *mut Walk, wanted: u64) {
     let segment = (*walk).segment_bytes.min(wanted);
     (*walk).segment_bytes = segment;
     (*walk).budget_bytes = wanted - segment;
-}
-
-/// Bytes of a call past the cap, counted.
-#[inline(always)]
-fn remainder(total: u64) -> u64 {
-    if total <= MESSAGE_BYTES_MAX {
-        return 0;
-    }
-    emit::dropped(drop::MESSAGE_CAP, 1);
-    total - MESSAGE_BYTES_MAX
 }
 
 /// Fills in the record but for the payload; false if the end is gone.

@@ -6,11 +6,13 @@
 //! `emit` sends records and counts what could not be sent.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![allow(
     unsafe_op_in_unsafe_fn,
     reason = "every function here works on kernel pointers"
 )]
 
+mod atomic;
 mod copy;
 mod emit;
 mod end;

@@ -83,6 +83,10 @@ pub struct Walk {
     pub fill: u64,
     /// Bytes lost before `data`.
     pub lost_bytes: u64,
+    /// Bytes of this call that a record stands for or that are in `lost_bytes`.
+    pub accounted_bytes: u64,
+    /// 1 when the walk came to its end, whatever ended it.
+    pub done: u64,
     /// Bytes of all messages.
     pub total_bytes: u64,
 }

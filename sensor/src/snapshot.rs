@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    event::{Body, Event, Exec, LossReason},
+    event::{Body, Event, Exec, LossReason, TcpState},
     kernel::{AttachError, Kernel, arguments, clock::Clock, decode, held_state, record_length},
 };
 
@@ -38,11 +38,16 @@ pub fn snapshot(kernel: &mut Kernel) -> Result<Vec<Event>, AttachError> {
         _ => true,
     });
     let files = output(kernel.iterate("snapshot_task_file")?)?;
-    let mut sockets = HashSet::new();
+    let mut told = HashSet::new();
     for record in Records(&files) {
         let event = decoded(record, clock);
         if let Some(state) = held_state(record)
-            && sockets.insert(state.end.key)
+            // A listening socket belongs to all who hold it, as workers of one server do; of a
+            // connection it is enough that it is there.
+            && told.insert((
+                state.end.key,
+                state.process.filter(|_| state.state == TcpState::Listen),
+            ))
         {
             events.push(Event {
                 time: event.time,

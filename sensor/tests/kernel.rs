@@ -34,12 +34,15 @@ struct Harness {
 impl Harness {
     fn attach() -> Self {
         // The tests' own process makes calls that are looked for.
-        let settings = Settings {
+        Self::attach_with(&Settings {
             ring_bytes: 32 * 1024 * 1024,
             excluded_pid: 0,
             ..Settings::default()
-        };
-        let mut kernel = Kernel::attach(&settings).expect("the kernel side attaches");
+        })
+    }
+
+    fn attach_with(settings: &Settings) -> Self {
+        let mut kernel = Kernel::attach(settings).expect("the kernel side attaches");
         let ring = kernel.take_ring().expect("the first to ask");
         Self {
             kernel,
@@ -299,6 +302,118 @@ fn a_call_that_wrote_less_than_asked_is_copied_as_far_as_it_went() {
     assert!(read.len() < 300_000);
     harness.catch_up();
     assert!(payload(&transfers(&harness.events, inode, Direction::Write)) == read);
+}
+
+/// Runs a call of which not all bytes can be seen; gives what was told of its end.
+fn gaps(harness: &mut Harness, form: &str) -> (Vec<Transfer>, u64) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kernel/gaps.py");
+    let output = Command::new("python3")
+        .args([script, form])
+        .output()
+        .expect("python3 runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let number = |name: &str| line[name].as_u64().expect("a number");
+    harness.catch_up();
+    let found = transfers(&harness.events, number("inode"), Direction::Write);
+    (found.into_iter().cloned().collect(), number("total"))
+}
+
+#[test]
+fn bytes_that_cannot_be_copied_are_told_where_they_are_missing() {
+    let mut harness = Harness::attach();
+    let mut faults = 0;
+    for form in ["vector", "text", "binary"] {
+        let (found, total) = gaps(&mut harness, form);
+        let told: u64 = found.iter().map(|t| t.lost_before + t.length).sum();
+        let around = payload(&found.iter().collect::<Vec<_>>()).len() as u64;
+        let (last, before) = found.split_last().expect("something");
+        assert_eq!(last.payload, b"last\n", "{form}");
+        let first = if form == "vector" { 6 } else { 0 };
+        assert_eq!(
+            told,
+            first + total + 5,
+            "{form}: no byte is unaccounted for"
+        );
+        if form == "text" {
+            // Only what lies around the page is missing.
+            assert!(around > total / 2 && around < total, "{form}: {around}");
+            assert!(before.iter().all(|t| t.copied), "{form}");
+        } else {
+            assert_eq!(last.lost_before, total, "{form}");
+        }
+        let counted = harness.kernel.losses()[&LossReason::CopyFault];
+        assert!(counted > faults, "{form}: counted");
+        faults = counted;
+    }
+}
+
+#[test]
+fn of_too_many_segments_the_rest_is_told_as_lost() {
+    let mut harness = Harness::attach();
+    let (found, total) = gaps(&mut harness, "steps");
+    let (last, before) = found.split_last().expect("something");
+    let copied = payload(&before.iter().collect::<Vec<_>>());
+    assert_eq!(last.payload, b"last\n");
+    assert!(!copied.is_empty() && last.lost_before > 0);
+    assert_eq!(copied.len() as u64 + last.lost_before, total);
+    assert!(text(total as usize).starts_with(&copied));
+    assert!(harness.kernel.losses()[&LossReason::MessageCap] >= 1);
+}
+
+#[test]
+fn a_reader_that_could_not_be_told_is_told_when_it_reads_again() {
+    let settings = Settings {
+        ring_bytes: 64 * 1024,
+        excluded_pid: 0,
+        ..Settings::default()
+    };
+    let mut harness = Harness::attach_with(&settings);
+    let (mut reader, mut writer) = pipe().expect("a pipe");
+    let inode = inode_of(&writer);
+    let full = |harness: &Harness| harness.kernel.losses()[&LossReason::RingFull];
+    // Until nothing fits: others' larger records are refused before.
+    let (mut written, mut refused) = (0_u64, 0);
+    while refused < 32 {
+        assert!(written < 60_000, "the ring never fills");
+        let before = full(&harness);
+        writer.write_all(b"x").expect("written");
+        written += 1;
+        refused = if full(&harness) > before {
+            refused + 1
+        } else {
+            0
+        };
+    }
+    reader.read_exact(&mut [0; 1]).expect("read");
+    let deadline = Instant::now() + DEADLINE;
+    // As soon as the ring has room, one more read and one more write tell all.
+    loop {
+        harness
+            .ring
+            .read(Duration::from_millis(10), &mut harness.events)
+            .expect("the ring reads");
+        let writes = transfers(&harness.events, inode, Direction::Write);
+        let told: u64 = writes.iter().map(|t| t.lost_before + t.length).sum();
+        let reads = transfers(&harness.events, inode, Direction::Read);
+        if told == written && !reads.is_empty() {
+            assert_eq!(reads[0].process.pid, std::process::id());
+            assert!(reads.iter().all(|read| !read.copied));
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{told} of {written} bytes told, and of {} reads",
+            reads.len()
+        );
+        writer.write_all(b"x").expect("written");
+        written += 1;
+        reader.read_exact(&mut [0; 1]).expect("read");
+    }
 }
 
 #[test]
@@ -719,6 +834,9 @@ fn the_snapshot_finds_what_was_there_before() {
         .arg("-")
         .stdin(Stdio::from(reader))
         .stdout(Stdio::from(OwnedFd::from(right)))
+        .stderr(Stdio::from(OwnedFd::from(
+            listener.try_clone().expect("a duplicate"),
+        )))
         .spawn()
         .expect("cat");
     let mut harness = Harness::attach();
@@ -759,13 +877,22 @@ fn the_snapshot_finds_what_was_there_before() {
         Some(vec!["cat".into(), "-".into()])
     );
     let port = listener.local_addr().expect("bound").port();
-    assert!(
-        events
-            .iter()
-            .any(|event| matches!(&event.body, Body::SocketState(state)
-        if state.state == TcpState::Listen
-            && state.end.tuple.is_some_and(|tuple| tuple.local.port() == port)))
-    );
+    let mut owners: Vec<_> = events
+        .iter()
+        .filter_map(|event| match &event.body {
+            Body::SocketState(state)
+                if state.state == TcpState::Listen
+                    && state.end.tuple.is_some_and(|t| t.local.port() == port) =>
+            {
+                state.process.map(|process| process.pid)
+            }
+            _ => None,
+        })
+        .collect();
+    owners.sort_unstable();
+    let mut expected = [std::process::id(), child.id()];
+    expected.sort_unstable();
+    assert_eq!(owners, expected, "every process that holds it, once");
     assert!(
         !events
             .iter()
@@ -839,13 +966,7 @@ fn nothing_of_ours_stays_after_drop() {
 #[test]
 fn the_sensor_does_not_watch_itself() {
     let settings = Settings::default();
-    let mut kernel = Kernel::attach(&settings).expect("the kernel side attaches");
-    let ring = kernel.take_ring().expect("the first to ask");
-    let mut harness = Harness {
-        kernel,
-        ring,
-        events: Vec::new(),
-    };
+    let mut harness = Harness::attach_with(&settings);
     let (mut reader, mut writer) = pipe().expect("a pipe");
     let inode = inode_of(&writer);
     write(&mut writer, &mut reader, b"ours");
@@ -860,13 +981,8 @@ fn the_sensor_does_not_watch_itself() {
         (seen.payload.as_slice(), seen.lost_before),
         (b"theirs\n".as_slice(), 0)
     );
-    assert_eq!(
-        harness
-            .kernel
-            .hooks()
-            .get("tp_btf/sys_exit")
-            .map(String::as_str),
-        Some("2")
-    );
+    let hooks = harness.kernel.hooks();
+    assert!(hooks.contains_key("tp_btf/sys_exit") && hooks.contains_key("iter/task_file"));
+    assert!(hooks.values().all(|tier| tier == "2"), "{hooks:?}");
     assert!(harness.kernel.map_bytes() > 0 && harness.kernel.ring_bytes() > 0);
 }

@@ -33,6 +33,9 @@ const ITERATORS: [(&str, &str); 2] = [
     ("snapshot_task_file", "task_file"),
 ];
 
+/// The tier of all these hooks: tracepoints and iterators, which every supported kernel has.
+const TIER: &str = "2";
+
 /// Lines of the verifier's output that an error quotes.
 const VERIFIER_LINES_MAX: usize = 6;
 
@@ -109,11 +112,11 @@ impl Kernel {
         // Iterators first: what can only be refused is known before anything is attached.
         for (name, target) in ITERATORS {
             let outcome = load_iterator(&mut self.ebpf, name, target, btf);
-            self.note(&format!("iter/{target}"), "snapshot", outcome);
+            self.note(&format!("iter/{target}"), outcome);
         }
         for name in WANTED {
             let outcome = attach_tracepoint(&mut self.ebpf, name, btf);
-            self.note(&format!("tp_btf/{name}"), "state", outcome);
+            self.note(&format!("tp_btf/{name}"), outcome);
         }
         for name in REQUIRED {
             attach_tracepoint(&mut self.ebpf, name, btf).map_err(|reason| {
@@ -122,15 +125,14 @@ impl Kernel {
                     reason,
                 }
             })?;
-            let tier = if name == "sys_exit" { "2" } else { "process" };
-            self.note(&format!("tp_btf/{name}"), tier, Ok(()));
+            self.note(&format!("tp_btf/{name}"), Ok(()));
         }
         Ok(())
     }
 
-    fn note(&mut self, hook: &str, tier: &str, outcome: Result<(), String>) {
+    fn note(&mut self, hook: &str, outcome: Result<(), String>) {
         let state = match outcome {
-            Ok(()) => tier.to_owned(),
+            Ok(()) => TIER.to_owned(),
             Err(reason) => format!("off: {reason}"),
         };
         self.hooks.insert(hook.to_owned(), state);
@@ -179,7 +181,7 @@ impl Kernel {
         losses
     }
 
-    /// What is attached: hook → what it serves (`2` is the tier of the byte streams), or `off: reason`.
+    /// What is attached: hook → its tier (`2`, there is no other yet), or `off: reason`.
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {
         self.hooks.clone()
