@@ -39,20 +39,20 @@ fn fifty_planted_secrets_are_found_nowhere() -> Result<()> {
 
     // Stopped, so that all is on disk: ClickHouse's files, the spool, logs, output.
     gnomon.stop(Signal::Terminate)?;
-    let engine = gnomon.path("collector/clickhouse");
+    let data = gnomon.path("collector/clickhouse/data");
     let mut harmless_in = 0;
     for file in files(gnomon.folder(), &gnomon.path("peers"))? {
         let bytes = fs::read(&file)?;
         let found = found_in(&bytes, &planted.secrets);
         assert_eq!(found, Vec::<&str>::new(), "in {}", file.display());
         let holds = !found_in(&bytes, &[HARMLESS.to_owned()]).is_empty();
-        harmless_in += u32::from(holds && file.starts_with(&engine));
+        harmless_in += u32::from(holds && file.starts_with(&data));
     }
     // LZ4 leaves what it meets for the first time as it is: ClickHouse's files can be searched like any other.
     ensure!(
         harmless_in > 0,
         "an argument that is no secret is in no file under {}: this search proves nothing",
-        engine.display()
+        data.display()
     );
     Ok(())
 }
