@@ -26,12 +26,7 @@ pub(super) enum Collected<'b> {
 impl HeadCollector {
     pub(super) fn push<'b>(&mut self, side: Side, mut bytes: &'b [u8]) -> Collected<'b> {
         if self.buffer.is_empty() {
-            // Empty lines between messages are allowed (RFC 9112, section 2.2).
-            let blank = bytes
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-                .count();
-            bytes = bytes.get(blank..).unwrap_or_default();
+            bytes = head::skip_empty_lines(bytes);
         }
         let before = self.buffer.len();
         let room = HEAD_BYTES_MAX.saturating_sub(before);
@@ -59,6 +54,11 @@ impl HeadCollector {
         }
     }
 
+    /// Something is held that may yet turn out not to be a head.
+    pub(super) fn doubts(&self) -> bool {
+        !self.buffer.is_empty() && !self.recognised
+    }
+
     /// Bytes held.
     pub(super) fn len(&self) -> usize {
         self.buffer.len()
@@ -66,9 +66,18 @@ impl HeadCollector {
 }
 
 /// Do these bytes start a head of this side?
-pub(super) fn look(side: Side, bytes: &[u8]) -> Guess {
+fn look(side: Side, bytes: &[u8]) -> Guess {
     match side {
         Side::Client => head::looks_like_request(bytes),
+        Side::Server => head::looks_like_response(bytes),
+    }
+}
+
+/// The same for a side that is out of step, at the start of a segment.
+pub(super) fn look_again(side: Side, bytes: &[u8]) -> Guess {
+    match side {
+        Side::Client => head::looks_like_known_request(bytes),
+        Side::Server if head::skip_empty_lines(bytes).is_empty() => Guess::No,
         Side::Server => head::looks_like_response(bytes),
     }
 }

@@ -150,7 +150,8 @@ impl Connection {
 
     /// At the start of a segment: a stream that is out of step looks for something it knows.
     fn find_feet(&mut self, side: Side, bytes: &[u8], out: &mut Vec<HttpEvent>) {
-        let is_head = collect::look(side, bytes) != Guess::No;
+        let guess = collect::look_again(side, bytes);
+        let is_head = guess != Guess::No;
         let stream = self.stream(side);
         match &mut stream.state {
             State::Body {
@@ -169,6 +170,13 @@ impl Connection {
                 self.restart(side);
             }
             State::Lost if is_head => self.restart(side),
+            // Bytes that any method may start with, and then a request: they were something else.
+            State::Head(collector)
+                if side == Side::Client && guess == Guess::Yes && collector.doubts() =>
+            {
+                self.broken(side, "not_http", out);
+                self.restart(side);
+            }
             State::Lost => self.assume_events(side, bytes, out),
             State::Head(collector) if collector.len() == 0 && !is_head => {
                 self.assume_events(side, bytes, out)

@@ -1,7 +1,7 @@
 //! Where a message's body ends (RFC 9112, section 6.3).
 
 use super::chunked::{Chunks, Step};
-use super::head::{Headers, Version};
+use super::head::{self, Headers, Version};
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,11 @@ fn transfer_coding(headers: &Headers, version: Version) -> Result<Option<bool>, 
     if version == Version::Http10 {
         return Err("transfer_coding");
     }
-    let codings: Vec<_> = codings.map(<[u8]>::trim_ascii).collect();
+    let codings: Vec<_> = codings.map(head::trim).collect();
+    // Some drop what is no text and then see a coding that others do not.
+    if !codings.iter().all(|coding| coding.is_ascii()) {
+        return Err("transfer_coding");
+    }
     let chunked = codings
         .iter()
         .filter(|coding| coding.eq_ignore_ascii_case(b"chunked"))
@@ -96,7 +100,7 @@ fn content_length(headers: &Headers) -> Result<Option<u64>, &'static str> {
         .all("content-length")
         .flat_map(|value| value.split(|&b| b == b','))
     {
-        let value = value.trim_ascii();
+        let value = head::trim(value);
         if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
             return Err("bad_length");
         }

@@ -1,34 +1,28 @@
 //! Request and response heads.
 
+mod guess;
+mod text;
+
 use std::fmt;
 
-/// Longest head, in bytes; servers refuse at 8 to 64 KiB.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub use guess::Guess;
+pub(super) use guess::{looks_like_known_request, looks_like_request, looks_like_response};
+pub(super) use text::{request, response, skip_empty_lines, trim};
 
-/// Most header fields of one head; servers refuse at 100 to 200.
-pub(super) const HEADERS_MAX: usize = 256;
-
-/// What the first bytes of a stream look like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guess {
-    /// It is one.
-    Yes,
-    /// It cannot be one.
-    No,
-    /// It may be one: too few bytes to say.
-    More,
-}
+/// Longest head, in bytes; most servers refuse at 8 to 64 KiB, some at 1 MiB.
+pub const HEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// Version of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
-    /// HTTP/1.0
+    /// HTTP/1.0, or older
     Http10,
-    /// HTTP/1.1
+    /// HTTP/1.1, or a number above it
     Http11,
 }
 
-/// Header fields in the order of the wire, names in lower case, values as they were.
+/// Header fields in the order of the wire, names in lower case, values as they were but for control
+/// bytes, each of which is U+FFFD. Fields that could not be read are left out.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
@@ -79,7 +73,7 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(fields: T) -> Self {
         let own =
             |(name, value): (N, V)| (name.as_ref().to_ascii_lowercase(), value.as_ref().to_vec());
-        Self(fields.into_iter().take(HEADERS_MAX).map(own).collect())
+        Self(fields.into_iter().take(text::FIELDS_MAX).map(own).collect())
     }
 }
 
@@ -95,9 +89,9 @@ impl fmt::Debug for Headers {
 /// Head of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestHead {
-    /// Method, as written.
+    /// Method, as written; any token.
     pub method: String,
-    /// Request target, as written. NOT redacted.
+    /// Request target, as written; what is no text is U+FFFD. NOT redacted.
     pub target: String,
     /// Version.
     pub version: Version,
@@ -156,118 +150,4 @@ pub(super) fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
         }
     }
     None
-}
-
-/// Reads a request head that `end_of_head` found whole.
-pub(super) fn request(bytes: &[u8]) -> Result<RequestHead, &'static str> {
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Request::new(&mut fields);
-    match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err("head_unfinished"),
-        Err(error) => return Err(head_error(error)),
-    }
-    Ok(RequestHead {
-        method: parsed.method.unwrap_or_default().to_owned(),
-        target: parsed.path.unwrap_or_default().to_owned(),
-        version: version(parsed.version),
-        headers: parsed
-            .headers
-            .iter()
-            .map(|field| (field.name, field.value))
-            .collect(),
-    })
-}
-
-/// Reads a response head that `end_of_head` found whole.
-pub(super) fn response(bytes: &[u8]) -> Result<ResponseHead, &'static str> {
-    let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut parsed = httparse::Response::new(&mut fields);
-    match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err("head_unfinished"),
-        Err(error) => return Err(head_error(error)),
-    }
-    Ok(ResponseHead {
-        status: parsed.code.unwrap_or_default(),
-        version: version(parsed.version),
-        headers: parsed
-            .headers
-            .iter()
-            .map(|field| (field.name, field.value))
-            .collect(),
-        assumed: false,
-    })
-}
-
-const fn version(minor: Option<u8>) -> Version {
-    match minor {
-        Some(0) => Version::Http10,
-        _ => Version::Http11,
-    }
-}
-
-const fn head_error(error: httparse::Error) -> &'static str {
-    match error {
-        httparse::Error::TooManyHeaders => "too_many_headers",
-        httparse::Error::Version => "http_version",
-        _ => "bad_head",
-    }
-}
-
-/// Do these bytes start with a request line?
-pub(super) fn looks_like_request(bytes: &[u8]) -> Guess {
-    const METHODS: [&[u8]; 9] = [
-        b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE",
-    ];
-    let method_end = bytes.iter().position(|&byte| byte == b' ');
-    let method = method_end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
-    if method_end.is_none() {
-        return if METHODS.iter().any(|known| known.starts_with(method)) {
-            Guess::More
-        } else {
-            Guess::No
-        };
-    }
-    if !METHODS.contains(&method) {
-        return Guess::No;
-    }
-    let rest = bytes.get(method.len() + 1..).unwrap_or_default();
-    let line = rest.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let target = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    match target.first() {
-        None if rest.is_empty() => return Guess::More,
-        Some(b'/' | b'*') => {}
-        Some(byte) if byte.is_ascii_alphanumeric() || *byte == b'[' => {}
-        _ => return Guess::No,
-    }
-    if target.iter().any(|byte| !(0x21..0x7f).contains(byte)) {
-        return Guess::No;
-    }
-    let version = line.get(target.len()..).unwrap_or_default();
-    prefix_guess(version, &[b" HTTP/1.1", b" HTTP/1.0"])
-}
-
-/// Do these bytes start with a status line?
-pub(super) fn looks_like_response(bytes: &[u8]) -> Guess {
-    match prefix_guess(bytes, &[b"HTTP/1.1 ", b"HTTP/1.0 "]) {
-        Guess::Yes => {}
-        other => return other,
-    }
-    let status = bytes.get(9..).unwrap_or_default();
-    match status.get(..3) {
-        Some(digits) if digits.iter().all(u8::is_ascii_digit) => Guess::Yes,
-        None if status.iter().all(u8::is_ascii_digit) => Guess::More,
-        _ => Guess::No,
-    }
-}
-
-fn prefix_guess(bytes: &[u8], wanted: &[&[u8]]) -> Guess {
-    if wanted.iter().any(|text| bytes.starts_with(text)) {
-        Guess::Yes
-    } else if wanted.iter().any(|text| text.starts_with(bytes)) {
-        Guess::More
-    } else {
-        Guess::No
-    }
 }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod odd_heads;
+
 /// Feeds pieces and gives the events as text, body pieces put together.
 fn run(pieces: &[(Side, &[u8])]) -> Vec<String> {
     let (mut connection, mut out) = (Connection::new(), Vec::new());
@@ -255,8 +257,6 @@ fn what_two_peers_may_read_differently_is_not_followed() {
         ("Transfer-Encoding: chunked, gzip", "transfer_coding"),
         ("Transfer-Encoding: chunked, chunked", "transfer_coding"),
         ("Transfer-Encoding: gzip", "transfer_coding"),
-        ("no colon", "bad_head"),
-        ("Content-Length : 3", "bad_head"),
     ] {
         let request = format!("POST / HTTP/1.1\r\n{head}\r\n\r\nabc");
         assert_eq!(
@@ -309,9 +309,6 @@ fn heads_are_bounded() {
         assert!(connection.pending_bytes() <= HEAD_BYTES_MAX);
     }
     assert_eq!(told(&out), ["Client None head_too_long"]);
-    let many = "a: b\r\n".repeat(300);
-    let told = run(&[(Client, format!("GET / HTTP/1.1\r\n{many}\r\n").as_bytes())]);
-    assert_eq!(told, ["Client None too_many_headers"]);
 }
 
 #[test]
@@ -419,10 +416,19 @@ fn guesses_from_the_first_bytes() {
         (b"PO", Guess::More),
         (b"GET /long", Guess::More),
         (b"GET", Guess::More),
-        (b"GETS /", Guess::No),
-        (b"get / HTTP/1.1", Guess::No),
+        (b"\r\n\nGET / HTTP/1.1", Guess::Yes),
+        (b"\n", Guess::More),
+        (b"GETS /", Guess::More),
+        (b"get / HTTP/1.1", Guess::Yes),
+        (b"GET / HTTP/1.7", Guess::Yes),
         (b"GET / HTTP/3", Guess::No),
-        (b"GET\t/ HTTP/1.1", Guess::No),
+        (b"GET / HTTP/x", Guess::No),
+        (b"GET /\r\n", Guess::No),
+        (b"PRI * HTTP/2.0\r\n", Guess::No),
+        (b"EHLO mail.example\r\n", Guess::No),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", Guess::No),
+        (b"INFO server started", Guess::No),
+        (b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Guess::No),
         (b"HTTP/1.1 200 OK", Guess::No),
         (b"{\"method\"", Guess::No),
     ] {
@@ -436,6 +442,9 @@ fn guesses_from_the_first_bytes() {
     for (bytes, guess) in [
         (&b"HTTP/1.1 200 OK"[..], Guess::Yes),
         (b"HTTP/1.0 404", Guess::Yes),
+        (b"\r\nHTTP/1.1 200", Guess::Yes),
+        (b"HTTP/1.2 200 OK", Guess::Yes),
+        (b"HTTP/1.1200", Guess::More),
         (b"HTTP/1.", Guess::More),
         (b"HTTP/1.1 2", Guess::More),
         (b"HTTP/2 200", Guess::No),
