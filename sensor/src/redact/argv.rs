@@ -1,6 +1,8 @@
 //! Command lines: flags and their values, headers, variables, `user:password`.
 
-use super::{ARGS_MAX, REDACTED, header, names, text, text as redact_text, url as redact_url};
+use super::{
+    ARGS_MAX, REDACTED, header, names, shell, text, text as redact_text, url as redact_url,
+};
 
 /// What the arguments before say of the next one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,12 @@ enum Expect {
     Credentials,
     /// What follows `-p`: a password, a port, a package.
     Password,
+    /// Mostly no secret: one only if it is written like a password.
+    StrongForm,
+    /// What follows a bare `password`.
+    Word,
+    /// `user:password`, `user/password`.
+    Login,
 }
 
 /// Programs for which `-p` is no password.
@@ -24,23 +32,28 @@ const PLAIN_P_PROGRAMS: &[&str] = &[
     "npx", "npm", "mkdir", "ssh", "scp", "cp", "ps", "tar", "cargo", "git",
 ];
 
-/// Programs that take a password right after `-p`.
-const ATTACHED_P_PROGRAMS: &[&str] = &[
-    "mysql",
-    "mysqldump",
-    "mysqladmin",
-    "mariadb",
-    "mariadb-dump",
-    "sshpass",
-    "7z",
+/// Programs whose password follows `-P`; for others that is a port, a folder, a pattern, a number.
+const CAPITAL_P_PROGRAMS: &[&str] = &[
+    "zip",
+    "unzip",
+    "zipcloak",
+    "sqlcmd",
+    "bcp",
+    "tsql",
+    "ipmitool",
+    "mosquitto_pub",
+    "mosquitto_sub",
 ];
+
+/// Shells: `--login` takes nothing.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "fish", "ksh"];
 
 /// One look at a command line.
 pub(super) fn pass(argv: &[String]) -> Vec<String> {
     let program = argv
         .first()
         .map_or("", |a| a.rsplit('/').next().unwrap_or(a));
-    let attached = ATTACHED_P_PROGRAMS.contains(&program);
+    let attached = shell::attaches_password(program);
     let mut expect = Expect::Nothing;
     let mut out = Vec::with_capacity(argv.len().min(ARGS_MAX));
     for (i, argument) in argv.iter().enumerate() {
@@ -77,7 +90,11 @@ fn one(argument: &str, expect: Expect) -> String {
         Expect::Password if text::is_secret_flag("-p", argument) => REDACTED.to_owned(),
         Expect::Header => header_argument(argument),
         Expect::Variable => variable(argument).unwrap_or_else(|| plain(argument)),
-        Expect::User => user(argument),
+        Expect::User => user(argument, false),
+        Expect::Login => user(argument, true),
+        Expect::StrongForm if is_strong_form(argument) => REDACTED.to_owned(),
+        Expect::Word if !flag && text::is_secret_value(argument) => REDACTED.to_owned(),
+        Expect::StrongForm | Expect::Word => plain(argument),
         Expect::Nothing | Expect::Password => plain(argument),
     }
 }
@@ -91,7 +108,14 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
         "-p" => return Expect::Password,
         "-a" if program == "redis-cli" => return Expect::Secret,
         "-w" if program.starts_with("ldap") => return Expect::Secret,
+        "-P" if CAPITAL_P_PROGRAMS.contains(&program) => return Expect::Password,
+        "-P" | "-w" => return Expect::StrongForm,
+        "--login" if SHELLS.contains(&program) => return Expect::Nothing,
+        "--login" => return Expect::Login,
         _ => {}
+    }
+    if is_password_word(argument) {
+        return Expect::Word;
     }
     if is_scheme(argument) && argument != "token" {
         return Expect::Credentials;
@@ -124,6 +148,27 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
+/// `password` without dashes: `nmcli … password …`.
+fn is_password_word(argument: &str) -> bool {
+    ["password", "passwd", "passphrase", "pwd"]
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(argument))
+}
+
+/// Written as rules for passwords ask it: capitals, small letters and digits; no path, no file.
+fn is_strong_form(argument: &str) -> bool {
+    let has = |f: fn(&u8) -> bool| argument.as_bytes().iter().any(f);
+    let file = argument.rsplit_once('.').is_some_and(|(_, ending)| {
+        (1..=5).contains(&ending.len()) && ending.bytes().all(|b| b.is_ascii_alphanumeric())
+    });
+    argument.len() >= 8
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit)
+        && !argument.contains('/')
+        && !file
+}
+
 fn is_scheme(argument: &str) -> bool {
     let scheme = argument.trim_end_matches(':').to_ascii_lowercase();
     matches!(
@@ -138,8 +183,10 @@ fn plain(argument: &str) -> String {
         ("-H", header_argument as fn(&str) -> String),
         ("--header=", header_argument),
         ("--headers=", header_argument),
-        ("--user=", user),
-        ("--proxy-user=", user),
+        ("--user=", |pair| user(pair, false)),
+        ("--proxy-user=", |pair| user(pair, false)),
+        ("--userpass=", |pair| user(pair, false)),
+        ("--login=", |pair| user(pair, true)),
     ] {
         if let Some(value) = argument.strip_prefix(flag)
             && !value.is_empty()
@@ -240,12 +287,9 @@ fn plain_or_variable(argument: &str) -> String {
 }
 
 /// `user:password`; user and group numbers stay.
-fn user(argument: &str) -> String {
-    let numbers = argument.bytes().all(|b| b.is_ascii_digit() || b == b':');
-    match argument.split_once([':', '%']) {
-        Some((name, password)) if !numbers && !password.is_empty() => {
-            format!("{}:{REDACTED}", redact_text(name))
-        }
-        _ => redact_text(argument),
-    }
+fn user(argument: &str, slash: bool) -> String {
+    shell::user(argument, slash).map_or_else(
+        || redact_text(argument),
+        |kept| format!("{}{REDACTED}", redact_text(kept)),
+    )
 }

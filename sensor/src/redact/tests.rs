@@ -551,7 +551,22 @@ fn near_rules() -> impl Strategy<Value = String> {
             "Authorization: ",
             REDACTED,
             CUT,
-            "-p "
+            "-p ",
+            "-u a:",
+            "mysql -p",
+            "echo ",
+            " | sudo -S ",
+            "<password>",
+            "</",
+            "&lt;token&gt;",
+            "login failed for a:",
+            "credentials (a, ",
+            "PIN 1234 ",
+            "secret: >- ",
+            "p%61ss=",
+            "a:b@c",
+            "https://h:",
+            " "
         ])
         .prop_map(str::to_owned),
     ];
@@ -648,3 +663,5 @@ fn hosts_and_ports_are_no_secrets() {
         assert!(!text(context).contains(secret), "{context}");
     }
 }
+
+mod places;

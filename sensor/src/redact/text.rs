@@ -5,15 +5,18 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::{REDACTED, formats, names, url, words};
+use super::{REDACTED, formats, names, phrases, shell, url, words};
 
 /// `scheme://…` up to a blank or a quotation mark.
 static URL: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s"'<>`]+"#));
 
-/// A name and what sets it off from its value. JSON inside of JSON has backslashes before its quotation marks.
+/// A name and what sets it off from its value. JSON inside of JSON has backslashes before its quotation marks. Name
+/// and sign may be percent-encoded.
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"([A-Za-z][A-Za-z0-9_.-]{0,127})\\*["']?\]?\s{0,8}(?::=|=>|=|:)\s{0,8}"#)
+    regex(
+        r#"([A-Za-z%][A-Za-z0-9_.%-]{0,127})\\*["']?\]?\s{0,8}(?::=|=>|=|:|%(?:25){0,2}3[AaDd])\s{0,8}"#,
+    )
 });
 
 /// A flag and what sets it off from its value, where a shell command is text.
@@ -23,8 +26,14 @@ static FLAG: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Quoted to the closing mark, or to the end where there is none; else up to a blank.
 static VALUE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"^(?:\\+"[^"]*(?:"|$)|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|`[^`]*(?:`|$)|[^\s]+)"#)
+    regex(
+        r#"^(?:\\+"[^"]*(?:"|$)|"(?:[^"\\]|\\.)*(?:"|$)|'[^']*(?:'|$)|`[^`]*(?:`|$)|\([^()]*(?:\)|$)|[^\s]+)"#,
+    )
 });
+
+/// What YAML puts before a value on lines of its own, or before one with a type.
+static BLOCK: LazyLock<Regex> = LazyLock::new(|| regex(r"^(?:[|>][-+0-9]{0,2}|!![a-z]{1,16})\s+"));
+static NEXT_KEY: LazyLock<Regex> = LazyLock::new(|| regex(r"\s[A-Za-z0-9_.-]{1,64}:(?:\s|$)"));
 
 /// Schemes of the Authorization header, in running text.
 static SCHEME: LazyLock<Regex> = LazyLock::new(|| {
@@ -41,7 +50,7 @@ static USER_INFO: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// What stands before a colon in package names, not in passwords.
-const PACKAGE_KINDS: &[&str] = &[
+pub(super) const PACKAGE_KINDS: &[&str] = &[
     "npm",
     "pypi",
     "oci",
@@ -58,7 +67,7 @@ const PACKAGE_KINDS: &[&str] = &[
     "bin",
 ];
 
-fn regex(pattern: &str) -> Regex {
+pub(super) fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a literal pattern")
 }
 
@@ -79,12 +88,12 @@ pub(super) fn shallow_pass(text: &str) -> String {
     let mut text = formats::pass(text);
     // Gates before the dearer searches: most text has none of these signs.
     if text.contains('-') {
-        text = flags(&text);
+        text = flags(&shell::pass(&text));
     }
-    if text.contains([':', '=']) {
+    if text.contains([':', '=', '%']) {
         text = keys(&text);
     }
-    user_info(&schemes(&text))
+    user_info(&schemes(&phrases::pass(&text)))
 }
 
 /// A name with what stands around it.
@@ -93,11 +102,24 @@ struct Named<'a> {
     before: &'a str,
     name: &'a str,
     value: &'a str,
+    /// All that follows, the value first.
+    after: &'a str,
     /// There is nothing else in the text.
     alone: bool,
 }
 
 impl Named<'_> {
+    /// How much of what follows is the value, in bytes. A block of YAML ends at the next key: the ends of its lines
+    /// are blanks here.
+    fn value_bytes(&self) -> usize {
+        let Some(block) = BLOCK.find(self.after) else {
+            return self.value.len();
+        };
+        NEXT_KEY
+            .find(&self.after[block.end()..])
+            .map_or(self.after.len(), |next| block.end() + next.start())
+    }
+
     /// `auth.example:8443`, `//auth-gw:9000/mcp`; by itself also `token-service:9000`: a host and its port.
     fn is_host_and_port(&self) -> bool {
         let Some(front) = self
@@ -131,11 +153,12 @@ fn values(text: &str, name: &Regex, decide: impl Fn(&Named<'_>) -> Option<String
             before,
             name,
             value,
+            after,
             alone,
         };
         if let Some(replacement) = decide(&named) {
             out.push_str(&replacement);
-            rest = &after[value.len()..];
+            rest = &after[named.value_bytes()..];
         } else {
             rest = after;
         }
@@ -152,12 +175,24 @@ fn keys(text: &str) -> String {
             // All that follows, up to the next quotation mark: `Bearer x`, `Digest a=b, c=d`.
             return None;
         }
-        let secret = names::is_secret(named.name)
+        let secret = names::is_secret(&decoded(named.name))
             && is_secret_value(named.value)
             && !named.is_host_and_port();
         secret.then(|| quoted(named.value))
     });
     authorization(&text)
+}
+
+/// A name without percent-encoding.
+fn decoded(name: &str) -> Cow<'_, str> {
+    if !name.contains('%') {
+        return Cow::Borrowed(name);
+    }
+    let mut name = name.to_owned();
+    for _ in 0..words::DECODE_LAYERS_MAX {
+        name = words::percent_decode(&name);
+    }
+    Cow::Owned(name)
 }
 
 /// `Authorization: …`, `Cookie: …` in running text: everything to the closing quotation mark or the end.
@@ -174,6 +209,14 @@ fn authorization(text: &str) -> String {
 
 fn flags(text: &str) -> String {
     values(text, &FLAG, |Named { name, value, .. }| {
+        if shell::USER_FLAGS.contains(name) {
+            let marks = ['"', '\'', '`', '\\'];
+            let start = value.len() - value.trim_start_matches(marks).len();
+            let pair = value[start..].trim_end_matches(marks);
+            let kept = shell::user(pair, *name == "--login")?;
+            let (open, close) = (&value[..start], &value[start + pair.len()..]);
+            return Some(format!("{open}{kept}{REDACTED}{close}"));
+        }
         let next_flag = value.starts_with("--");
         let secret = !next_flag && is_secret_flag(name, value) && is_secret_value(value);
         secret.then(|| quoted(value))
@@ -243,7 +286,7 @@ fn schemes(text: &str) -> String {
 }
 
 /// Not a word of a sentence: a digit, a capital inside, or a sign that sentences do not have.
-fn looks_made_up(value: &str) -> bool {
+pub(super) fn looks_made_up(value: &str) -> bool {
     let core = value.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}']);
     let core = core.trim_start_matches(['(', '[', '{']);
     core.len() >= 4
@@ -255,7 +298,7 @@ fn looks_made_up(value: &str) -> bool {
             || core.contains(['+', '=', '_', '~', '!', '@', '#', '$', '%', '^', '&', '*']))
 }
 
-fn user_info(text: &str) -> String {
+pub(super) fn user_info(text: &str) -> String {
     if !text.contains('@') {
         return text.to_owned();
     }

@@ -4,10 +4,38 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{REDACTED, formats, names, words};
+use super::{REDACTED, formats, names, text, words};
 
 /// Longest scheme taken for one.
 const SCHEME_BYTES_MAX: usize = 32;
+
+/// Schemes whose `//` is followed by a host. After others stands whatever the server likes.
+const HOST_SCHEMES: &[&str] = &[
+    "amqp",
+    "amqps",
+    "file",
+    "ftp",
+    "ftps",
+    "git",
+    "http",
+    "https",
+    "ldap",
+    "ldaps",
+    "mariadb",
+    "mongodb",
+    "mongodb+srv",
+    "mysql",
+    "nfs",
+    "postgres",
+    "postgresql",
+    "redis",
+    "rediss",
+    "sftp",
+    "smb",
+    "ssh",
+    "ws",
+    "wss",
+];
 
 struct Parts<'a> {
     scheme: &'a str,
@@ -105,7 +133,14 @@ fn without_user_info(rest: &str) -> &str {
     end.map_or(&rest[authority.len() - host.len()..], |at| &rest[at + 1..])
 }
 
+/// Host and port. What stands in the place of the port and is none may be a password.
 fn host(host: &str) -> String {
+    let host = formats::pass(host);
+    let (host, port) = match split_port(&host) {
+        (host, Some(port)) if is_port(port) => (host, format!(":{port}")),
+        (host, Some(_)) => (host, format!(":{REDACTED}")),
+        (host, None) => (host, String::new()),
+    };
     let label = |label: &str| {
         if label.contains(REDACTED) || words::is_secret(label) {
             REDACTED.to_owned()
@@ -116,8 +151,56 @@ fn host(host: &str) -> String {
                 .collect()
         }
     };
-    let labels: Vec<String> = formats::pass(host).split('.').map(label).collect();
-    labels.join(".")
+    let labels: Vec<String> = host.split('.').map(label).collect();
+    labels.join(".") + &port
+}
+
+/// The last colon outside of brackets; an address of IPv6 without them has no port.
+fn split_port(host: &str) -> (&str, Option<&str>) {
+    match host.rsplit_once(':') {
+        Some((front, port))
+            if !front.contains(':')
+                || front.ends_with(']')
+                || !host.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') =>
+        {
+            // `[::1]` and `[::ffff:10.0.0.7]`: the colon is inside.
+            if front.starts_with('[') && !front.contains(']') {
+                (host, None)
+            } else {
+                (front, Some(port))
+            }
+        }
+        _ => (host, None),
+    }
+}
+
+/// A number, nothing, or what stands for one: `*`, `{port}`, `${PORT}`, `$PORT`.
+fn is_port(port: &str) -> bool {
+    let number = port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit());
+    let template = port.strip_prefix('$').unwrap_or(port);
+    let name = template
+        .strip_prefix('{')
+        .and_then(|t| t.strip_suffix('}'))
+        .unwrap_or(template);
+    let stands_for_one = name.eq_ignore_ascii_case("port") || port == "*" || port == REDACTED;
+    number || stands_for_one
+}
+
+/// Labels of letters, digits, dashes, or an address; no host at all is fine.
+fn is_host_name(host: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && !words::is_secret(label)
+    };
+    let address = || {
+        let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        inner.is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    host.is_empty() || (host.len() <= 253 && name.split('.').all(label)) || address()
 }
 
 /// Segment by segment; what follows a segment that is named like a secret is one.
@@ -164,6 +247,10 @@ fn path_segment(segment: &str) -> String {
     {
         return REDACTED.to_owned();
     }
+    // `user:password@host` where a proxy or a client took it for a path.
+    if segment.contains(':') && segment.contains('@') && text::user_info(segment) != segment {
+        return REDACTED.to_owned();
+    }
     match segment.split_once(['=', ':']) {
         Some((name, value))
             if !value.is_empty()
@@ -199,7 +286,7 @@ fn parameter_name(name: &str) -> String {
     }
 }
 
-/// Scheme, host, digest.
+/// Scheme, host, digest. The host only where the scheme is known to have one and it is written like one.
 pub(super) fn resource(uri: &str) -> String {
     let scheme_of = || {
         let scheme = uri.split_once(':')?.0;
@@ -216,15 +303,31 @@ pub(super) fn resource(uri: &str) -> String {
         let scheme = scheme_of().map(|s| format!("{s}:")).unwrap_or_default();
         return format!("{scheme}#{}", prefix(digest));
     };
-    for part in [parts.scheme, parts.host, parts.path] {
+    let (name, port) = split_port(parts.host);
+    let port = port.filter(|port| port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()));
+    // No port that is none: it may be a password.
+    let with_port = port.map_or(name, |_| parts.host);
+    for part in [parts.scheme, with_port, parts.path] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }
     if let Some(query) = parts.query {
         digest.update(redacted_query(query).as_bytes());
     }
-    let host: String = host(parts.host).chars().take(253).collect();
-    format!("{}://{host}#{}", parts.scheme, prefix(digest))
+    let known = HOST_SCHEMES
+        .iter()
+        .any(|scheme| scheme.eq_ignore_ascii_case(parts.scheme));
+    let host = if known && is_host_name(name) && formats::pass(name) == name {
+        with_port
+    } else {
+        ""
+    };
+    let scheme = if words::is_secret(parts.scheme) {
+        REDACTED
+    } else {
+        parts.scheme
+    };
+    format!("{scheme}://{host}#{}", prefix(digest))
 }
 
 fn prefix(digest: Sha256) -> String {

@@ -3,7 +3,7 @@
 use super::{REDACTED, random, text};
 
 /// Layers of percent-encoding undone.
-const DECODE_LAYERS_MAX: u8 = 3;
+pub(super) const DECODE_LAYERS_MAX: u8 = 3;
 /// Shortest piece inside a longer name that gives it away, in characters.
 const PIECE_CHARS_MIN: usize = 12;
 /// Shortest run of hexadecimal in a longer word that gives it away, in characters.

@@ -1,0 +1,225 @@
+//! Passwords that only their place gives away, in the places of commands, phrases, markup and addresses.
+
+use super::*;
+
+/// Like people make them: nothing of their looks tells them from words.
+const HUMAN: &[&str] = &[
+    "Quartzotter1234!",
+    "Maplelantern4711!",
+    "swordfish",
+    "winter-2026",
+    "tr0ub4dor3",
+    "Passw0rd!",
+];
+
+#[test]
+fn error_texts() {
+    for secret in HUMAN {
+        for template in [
+            "curl -u bob:{} http://x",
+            "curl -u 'bob:{}' http://x",
+            "curl -ubob:{} http://x",
+            "curl --user bob:{} http://x",
+            "smbclient -U bob%{} //h/s",
+            "tool --login bob/{} x",
+            "mysql -p{}",
+            "/usr/bin/mysqldump -h db -uroot -p{} x",
+            "sh -c 'mysql -uroot -p{} x'",
+            "sshpass -p{} ssh h",
+            "<password>{}</password>",
+            "<a:Password type=\"text\">{}</a:Password>",
+            "<password><![CDATA[{}]]></password>",
+            "<credentials><password> {} </password></credentials>",
+            "&lt;password&gt;{}&lt;/password&gt;",
+            "cut <password>{}",
+            "client_secret: >- {}",
+            "client_secret: >-\n  {}\nother: x",
+            "password: |2-\n  {}",
+            "password: !!str {}",
+            "p%61ssword={}",
+            "p%2561ssword: {}",
+            "login failed for bob:{}",
+            "Login failed for user 'bob:{}'",
+            "authentication failed for bob:{} at h",
+            "invalid credentials for bob:{}",
+            "credentials (bob, {})",
+            "credentials: (bob, {})",
+            "credentials=('bob', '{}')",
+            "bad login ('bob', '{}')",
+            "echo {} | sudo -S ls",
+            "echo -n '{}' | sudo -k -S ls",
+            "echo \"{}\" | docker login -u bob --password-stdin",
+            "printf '%s\\n' {} | sudo -S ls",
+        ] {
+            let context = template.replace("{}", secret);
+            gone(&text(&context), secret, &context);
+            assert_eq!(text(&text(&context)), text(&context));
+        }
+    }
+    for template in [
+        "PIN {}",
+        "pin: {}",
+        "the PIN is {}.",
+        "verification code {} expired",
+        "OTP code is {}",
+    ] {
+        for secret in ["161682", "4711"] {
+            let context = template.replace("{}", secret);
+            gone(&text(&context), secret, &context);
+        }
+    }
+}
+
+#[test]
+fn command_lines() {
+    for secret in HUMAN {
+        for template in [
+            &["curl", "-ubob:{}"][..],
+            &["server", "password", "{}"],
+            &["nmcli", "wifi", "connect", "x", "password", "{}"],
+            &["server", "Password", "{}", "--verbose"],
+            &["unzip", "-P", "{}", "x.zip"],
+            &["ldapsearch", "-w", "{}"],
+            &["server", "--login", "bob/{}"],
+            &["server", "--login=bob/{}"],
+            &["server", "--login", "bob:{}"],
+            &["sh", "-c", "curl -u bob:{} http://x"],
+            &["sh", "-c", "echo {} | sudo -S ls"],
+            &["mysqldump", "-p{}", "x"],
+        ] {
+            let command: Vec<String> = template.iter().map(|a| a.replace("{}", secret)).collect();
+            let once = argv(&command);
+            gone(&once.join(" "), secret, &command.join(" "));
+            assert_eq!(argv(&once), once);
+        }
+    }
+    // For other programs these flags mostly mean something else: only what is written like a password goes.
+    for flag in ["-P", "-w"] {
+        let command = strings(&["server", flag, "Quartzotter1234!"]);
+        assert_eq!(argv(&command)[2], REDACTED);
+    }
+}
+
+#[test]
+fn addresses() {
+    for secret in HUMAN {
+        for template in [
+            "/u:{}@x/mcp",
+            "http://h/u:{}@x/mcp",
+            "https://h:{}/",
+            "https://h:{}/mcp?x=1",
+            "wss://h:{}",
+        ] {
+            let context = template.replace("{}", secret);
+            let once = url(&context);
+            gone(&once, secret, &context);
+            assert_eq!(url(&once), once);
+            gone(&text(&context), secret, &context);
+            gone(&resource(&context), secret, &context);
+        }
+        for template in ["x://{}/a", "x://{}", "note://u:{}@h/a", "file://{}!/a"] {
+            let context = template.replace("{}", secret);
+            gone(&resource(&context), secret, &context);
+        }
+    }
+    // The digest is no test for a guessed password.
+    assert_eq!(resource("https://h:one/a"), resource("https://h:two/a"));
+    for (uri, expect) in [
+        ("https://docs.example:8443/a", "https://docs.example:8443#"),
+        ("http://localhost/a", "http://localhost#"),
+        ("http://127.0.0.1:9000/a", "http://127.0.0.1:9000#"),
+        ("http://[::1]:9000/a", "http://[::1]:9000#"),
+        ("http://[fe80::7]/a", "http://[fe80::7]#"),
+        ("file:///a", "file://#"),
+        ("wss://h/a", "wss://h#"),
+        ("https://h:pw/", "https://h#"),
+        ("note://today/1", "note://#"),
+    ] {
+        assert!(
+            resource(uri).starts_with(expect),
+            "{uri}: {}",
+            resource(uri)
+        );
+    }
+    assert_ne!(resource("note://a/1"), resource("note://b/1"));
+}
+
+#[test]
+fn ordinary_text_stays() {
+    for ordinary in [
+        "date -u +%H:%M",
+        "git push -u origin main",
+        "scan -u https://x.example/a",
+        "docker run -u 1000:1000 img",
+        "ssh -p2222 h",
+        "find . -path ./x -print0",
+        "login failed for user bob",
+        "login failed for db.example:5432",
+        "authentication failed for localhost:8080: refused",
+        "authentication failed for https://x.example/a",
+        "<div>text</div>",
+        "Unexpected token <EOF>",
+        "usage: login <token> <host>",
+        "usage: x <password>",
+        "Vec<Token> is no iterator",
+        "if a < b && c > d",
+        "credentials (see the manual)",
+        "echo hello | grep h",
+        "echo $PASSWORD | sudo -S ls",
+        "pin 13 is high",
+        "GPIO pin 7",
+        "exit code 161682",
+        "100% = all",
+        "a: | b",
+        "client: >- text",
+        "http://localhost:${PORT}/mcp",
+        "http://{host}:{port}/mcp",
+        "http://*:8080/mcp",
+        "http://[fe80::7]:9000/mcp",
+        "https://cdn.example/npm:left-pad@1.2.3/x.js",
+        "https://cdn.example/@scope/name@1.2.3/x.js",
+    ] {
+        assert_eq!(text(ordinary), ordinary);
+    }
+    for command in [
+        &["bash", "--login", "scripts/run"][..],
+        &["grep", "-w", "word", "-P", "\\d+"],
+        &["cmake", "-P", "script.cmake"],
+        &["xargs", "-P", "4"],
+        &["gunicorn", "-w", "4", "app:main"],
+        &["docker", "run", "-w", "/srv/App1", "img"],
+        &["tcpdump", "-w", "Capture01.pcap"],
+        &["mysql", "-P", "3306", "-uroot"],
+        &["passwd", "bob"],
+        &["server", "reset", "password", "--help"],
+    ] {
+        assert_eq!(argv(&strings(command)), strings(command));
+    }
+}
+
+#[test]
+fn time_grows_with_length_only() {
+    let start = std::time::Instant::now();
+    for piece in [
+        "<password>",
+        "<a ",
+        "&lt;token&gt; ",
+        "token:> ",
+        "a: > b: ",
+        "echo a ",
+        "echo a | sudo ",
+        "login for a:b ",
+        "login ",
+        "credentials (a, ",
+        "pin 1234 ",
+        "mysql -pa ",
+        "-ua:b ",
+        "a=(",
+        "%3D",
+        "a%3D",
+    ] {
+        let _ = text(&piece.repeat(1_000_000 / piece.len()));
+        let _ = argv(&[String::from("x"), piece.repeat(10_000)]);
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
