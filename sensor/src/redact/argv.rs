@@ -127,7 +127,9 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
             return Expect::Credentials;
         }
     }
-    let value_follows = is_flag(argument) && !argument.contains('=');
+    // A plus, and dashes that a word processor made, count where a secret's name follows.
+    let value_follows =
+        argument.starts_with(['-', '+', '\u{2013}', '\u{2014}']) && !argument.contains('=');
     if value_follows && names::is_secret_parameter(argument) {
         return Expect::Credentials;
     }

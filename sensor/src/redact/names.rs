@@ -10,6 +10,7 @@ const SECRET_WORDS: &[&str] = &[
     "cookie",
     "credential",
     "credentials",
+    "creds",
     "dsn",
     "jwt",
     "otp",
@@ -22,6 +23,7 @@ const SECRET_WORDS: &[&str] = &[
     "pat",
     "pin",
     "psk",
+    "pw",
     "pwd",
     "sas",
     "secret",
@@ -139,7 +141,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// The same for a flag or a query parameter, where a bare `key` is one too.
 pub(super) fn is_secret_parameter(name: &str) -> bool {
-    let bare = name.trim_start_matches(['-', '/']);
+    let bare = name.trim_start_matches(['-', '/', '+', '\u{2013}', '\u{2014}']);
     bare.eq_ignore_ascii_case("key") || is_secret(bare)
 }
 

@@ -86,6 +86,10 @@ fn command_lines() {
             &["sh", "-c", "curl -u bob:{} http://x"],
             &["sh", "-c", "echo {} | sudo -S ls"],
             &["mysqldump", "-p{}", "x"],
+            &["server", "--creds={}"],
+            &["server", "db_pw={}"],
+            &["server", "+password", "{}"],
+            &["server", "\u{2014}token", "{}"],
         ] {
             let command: Vec<String> = template.iter().map(|a| a.replace("{}", secret)).collect();
             let once = argv(&command);
