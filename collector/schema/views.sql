@@ -217,3 +217,40 @@ SELECT
     p.digest AS digest, -- SHA-256 of the text.
     p.toml AS toml -- The text.
 FROM policy_version AS p FINAL;
+
+-- One row for each finding: what is worth somebody's decision, opened once, closed when it is gone. docs/findings.md tells of each class.
+CREATE OR REPLACE VIEW findings {on_cluster} AS
+SELECT
+    f.id AS id, -- Identity, made of class and subject alone: it stays when the finding comes back.
+    f.class AS class, -- What kind it is: shadow_server, exposed_listener, coverage_lost, sensor_silent.
+    f.severity AS severity, -- low, medium, high or critical.
+    if(f.event = 'closed', 'closed', 'open') AS state, -- open or closed.
+    f.subject_kind AS subject_kind, -- What it is about: server, listener or host.
+    f.subject AS subject, -- Whom it is about: sessions.server, the host and address of a listener, a host.
+    f.text AS text, -- What it is, why it matters, what to decide.
+    f.tags AS tags, -- What is true of this case; docs/findings.md lists them by class.
+    f.hosts AS hosts, -- Hosts it was seen on, at most 1000.
+    f.users AS users, -- Users of the clients, or of the server where the client is elsewhere; at most 1000.
+    f.sessions AS sessions, -- Sessions it is about.
+    f.first_seen AS first_seen, -- When it was first seen.
+    f.last_seen AS last_seen, -- When it was last seen.
+    f.opened AS opened, -- When it was opened, the last time.
+    f.closed AS closed, -- When it was closed; null while it is open.
+    f.reason AS closed_reason, -- Why: gone, approved, sanctioned, unknown, returned, stopped; null while it is open.
+    f.number AS changes -- How often it was opened, changed or closed: rows of finding_history.
+FROM finding_fact AS f FINAL
+WHERE (f.id, f.number) IN (SELECT n.id, max(n.number) FROM finding_fact AS n GROUP BY n.id);
+
+-- What became of each finding: a row each time it was opened, changed, closed or opened again.
+CREATE OR REPLACE VIEW finding_history {on_cluster} AS
+SELECT
+    f.id AS id, -- The finding (findings.id).
+    f.number AS number, -- Position in its history, from 1.
+    f.time AS time, -- When it happened.
+    f.event AS event, -- opened, changed (its severity or tags), closed or reopened.
+    f.severity AS severity, -- From then on.
+    f.tags AS tags, -- From then on.
+    f.reason AS reason, -- Why it was closed; else null.
+    f.hosts AS hosts, -- Hosts as last known before the next change.
+    f.sessions AS sessions -- Sessions as last known before the next change.
+FROM finding_fact AS f FINAL;

@@ -5,6 +5,7 @@ mod error;
 mod listing;
 mod policy;
 mod router;
+mod show;
 mod sql;
 mod status;
 

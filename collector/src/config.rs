@@ -7,10 +7,13 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+
+use crate::finding;
 
 /// Checked settings.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Config {
     pub clickhouse: ClickHouse,
     /// How long facts are kept, days, 1 to 3650.
     pub retention_days: u32,
+    /// When findings close, and when a sensor is silent.
+    pub findings: finding::Settings,
     /// Policy taken into force at start when the store has none yet.
     pub policy_file: Option<PathBuf>,
 }
@@ -89,6 +94,8 @@ struct Raw {
     #[serde(default)]
     retention: RawRetention,
     #[serde(default)]
+    findings: RawFindings,
+    #[serde(default)]
     policy: RawPolicy,
 }
 
@@ -130,6 +137,13 @@ struct RawRetention {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawFindings {
+    close_after: Option<String>,
+    silent_after: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawPolicy {
     file: Option<PathBuf>,
 }
@@ -144,6 +158,10 @@ const PENDING_BYTES_MAX: usize = 64 << 20;
 /// One message may be this large (`ingest::MESSAGE_BYTES_MAX`), and two must fit.
 const PENDING_BYTES_MIN: usize = 16 << 20;
 const RETENTION_DAYS: u32 = 395;
+const CLOSE_AFTER: &str = "30d";
+/// Laptops sleep overnight.
+const SILENT_AFTER: &str = "24h";
+const SPAN_S_MAX: u64 = 3650 * 86_400;
 
 impl Config {
     /// Reads and checks a file; without one, all defaults.
@@ -213,9 +231,44 @@ impl Config {
             api_listen,
             clickhouse: raw.clickhouse.check()?,
             retention_days,
+            findings: raw.findings.check()?,
             policy_file: raw.policy.file,
         })
     }
+}
+
+impl RawFindings {
+    fn check(self) -> Result<finding::Settings> {
+        let span = |name: &str, value: Option<String>, default: &str| {
+            let text = value.unwrap_or_else(|| default.to_owned());
+            span(&text).with_context(|| {
+                format!(
+                    "findings.{name} = \"{text}\": write 1s to 3650d, such as 90s, 30m, 24h, 7d"
+                )
+            })
+        };
+        Ok(finding::Settings {
+            close_after: span("close_after", self.close_after, CLOSE_AFTER)?,
+            silent_after: span("silent_after", self.silent_after, SILENT_AFTER)?,
+        })
+    }
+}
+
+/// A span of time such as `90s`, `30m`, `24h`, `7d`: a second to ten years.
+fn span(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let seconds = count.checked_mul(seconds)?;
+    (1..=SPAN_S_MAX)
+        .contains(&seconds)
+        .then(|| Duration::from_secs(seconds))
 }
 
 impl RawClickHouse {
@@ -328,6 +381,27 @@ mod tests {
         );
         assert!(refused("[nope]\n").contains("c.toml:1: unknown field"));
         assert!(refused("[api\n").starts_with("c.toml:1:"));
+    }
+
+    #[test]
+    fn spans_have_a_unit_and_bounds() {
+        let config =
+            Config::parse("[findings]\nclose_after = \"90s\"\n", "c.toml").expect("a span");
+        assert_eq!(config.findings.close_after, Duration::from_secs(90));
+        assert_eq!(config.findings.silent_after, Duration::from_secs(86_400));
+        for bad in [
+            "0s",
+            "7",
+            "d",
+            "",
+            "1 h",
+            "4000d",
+            "18446744073709551615d",
+            "7é",
+        ] {
+            let text = format!("[findings]\nsilent_after = \"{bad}\"\n");
+            assert!(refused(&text).contains("findings.silent_after"), "{bad}");
+        }
     }
 
     #[test]

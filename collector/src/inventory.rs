@@ -2,4 +2,5 @@
 
 pub mod listing;
 pub mod query;
+pub mod show;
 pub mod sql;

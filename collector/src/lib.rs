@@ -2,7 +2,8 @@
 //!
 //! The way of a fact: [`ingest::service`] authenticates the host and reads batches, [`ingest::batch`]
 //! checks them and makes rows, [`ingest::keeper`] judges their sessions ([`verdict`]) and commits both
-//! to the [`store`]; only then is a batch acknowledged. [`api`] reads the documented views.
+//! to the [`store`]; only then is a batch acknowledged. [`finding`] keeps what is worth a decision up to date,
+//! [`api`] reads the documented views.
 //!
 //! ClickHouse runs in a child process ([`engine`]) or is a server by URL; nothing but [`store`] and
 //! [`engine`] knows which.
@@ -12,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod enroll;
+pub mod finding;
 pub mod ingest;
 pub mod inventory;
 pub mod policy;

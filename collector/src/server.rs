@@ -14,6 +14,7 @@ use crate::{
     config::{ClickHouse, Config},
     engine::{self, Engine},
     enroll::authority::Authority,
+    finding,
     ingest::{MESSAGE_BYTES_MAX, keeper::Keeper, service::Service},
     state::{State, write_private},
     store::{Connection, Store, migrate::migrate},
@@ -157,6 +158,12 @@ pub async fn serve(
         }
     };
     first_policy(&config, &keeper).await;
+    let findings = finding::start(
+        backend.store.clone(),
+        config.findings,
+        keeper.changes(),
+        stopped.clone(),
+    );
 
     let service = Service::new(keeper.clone(), config.ingest.streams_max, stopped.clone());
     let grpc = tokio::spawn(serve_ingest(
@@ -172,6 +179,7 @@ pub async fn serve(
         backend,
         stopping,
         keeper: keeper_task,
+        findings,
         grpc,
         http,
     };
@@ -196,6 +204,7 @@ struct Running {
     backend: Backend,
     stopping: watch::Sender<bool>,
     keeper: JoinHandle<()>,
+    findings: JoinHandle<()>,
     grpc: JoinHandle<()>,
     http: JoinHandle<()>,
 }
@@ -206,6 +215,7 @@ impl Running {
     async fn part_ended(&mut self) -> &'static str {
         tokio::select! {
             _ = &mut self.keeper => "writing task",
+            _ = &mut self.findings => "task of the findings",
             _ = &mut self.grpc => "ingest",
             _ = &mut self.http => "API",
         }
@@ -222,7 +232,7 @@ impl Running {
             );
         }
         if whole {
-            let ends = async { tokio::join!(self.grpc, self.http) };
+            let ends = async { tokio::join!(self.grpc, self.http, self.findings) };
             let _ = tokio::time::timeout(LINGER_MAX, ends).await;
         }
         self.backend.close().await;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     ingest::keeper::ApplyError,
-    inventory::{listing::ListError, sql::SqlError},
+    inventory::{listing::ListError, show::ShowError, sql::SqlError},
     policy::Remark,
     store::StoreError,
 };
@@ -66,6 +66,19 @@ impl ApiError {
             }
             ListError::Store(error) => Self::of_store(&error, at),
         }
+    }
+
+    pub(super) fn of_show(error: ShowError, at: &str) -> Self {
+        let (status, advice) = match &error {
+            ShowError::Store(error) => return Self::of_store(error, at),
+            ShowError::Key => (StatusCode::BAD_REQUEST, "write it as the listings have it"),
+            ShowError::Unknown { .. } => (
+                StatusCode::NOT_FOUND,
+                "`gnomon servers` and `gnomon findings --state all` list what there is",
+            ),
+            ShowError::Ambiguous { .. } => (StatusCode::CONFLICT, "write more of it"),
+        };
+        Self::new(status, error.to_string(), at, advice)
     }
 
     pub(super) fn of_sql(error: SqlError) -> Self {
@@ -126,7 +139,7 @@ fn of_statement(error: &StoreError, at: &str) -> ApiError {
             "over a limit of time, memory or rows: narrow the question, or add LIMIT"
         }
         Some(497 | 164) => {
-            "only reading the views is allowed: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, policies"
+            "only reading the views is allowed: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, findings, finding_history, policies"
         }
         Some(60 | 47) => "SHOW TABLES and DESCRIBE sessions tell what there is",
         Some(62) => "check the statement's syntax",

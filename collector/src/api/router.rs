@@ -11,7 +11,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{State, auth, error::ApiError, listing, policy, sql, status};
+use super::{State, auth, error::ApiError, listing, policy, show, sql, status};
 
 const BODY_BYTES_MAX: usize = 2 << 20;
 /// Longest handling of a request; a listing's own limit is 30 s.
@@ -24,6 +24,7 @@ pub(super) fn router(state: State, port: u16) -> Router {
     let api = Router::new()
         .route("/api/v1/policy", get(policy::show).post(policy::apply))
         .route("/api/v1/sql", post(sql::query))
+        .route("/api/v1/show/{what}", get(show::show))
         .route("/api/v1/{view}", get(listing::list))
         // Before the layers: without the token even this is not told.
         .method_not_allowed_fallback(not_so)

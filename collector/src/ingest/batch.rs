@@ -5,7 +5,6 @@
 //! left out.
 
 mod bounds;
-mod identity;
 mod rows;
 mod words;
 

@@ -96,6 +96,7 @@ pub struct Keeper {
     room: Arc<Semaphore>,
     policy: watch::Receiver<Shared>,
     trouble: watch::Receiver<Option<String>>,
+    changes: watch::Receiver<u64>,
 }
 
 /// Bytes per permit of the pending room: permits are 32 bits.
@@ -130,12 +131,14 @@ impl Keeper {
         let judge = Judge::new(checked, in_force.version);
         let (publish, policy) = watch::channel(Arc::new(in_force));
         let (complain, trouble) = watch::channel(None);
+        let (change, changes) = watch::channel(0);
         let retention = Duration::from_secs(u64::from(retention_days) * DAY_S);
         let task = Task {
             store,
             judge,
             publish,
             trouble: complain,
+            changed: change,
             work,
             stop,
             rejudge: Rejudge::new(retention),
@@ -149,6 +152,7 @@ impl Keeper {
                 room,
                 policy,
                 trouble,
+                changes,
             },
             handle,
         ))
@@ -183,6 +187,12 @@ impl Keeper {
     #[must_use]
     pub fn policy(&self) -> watch::Receiver<Shared> {
         self.policy.clone()
+    }
+
+    /// Counts up when facts or verdicts were written.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     /// Why facts do not get into ClickHouse just now, and what to do; `None` while they do.
@@ -221,6 +231,7 @@ struct Task {
     judge: Judge,
     publish: watch::Sender<Shared>,
     trouble: watch::Sender<Option<String>>,
+    changed: watch::Sender<u64>,
     work: mpsc::Receiver<Work>,
     stop: watch::Receiver<bool>,
     rejudge: Rejudge,
@@ -334,7 +345,9 @@ impl Task {
     }
 
     async fn rejudge_page(&mut self) {
-        match self.rejudge.page(&self.store, &mut self.judge).await {
+        let done = self.rejudge.page(&self.store, &mut self.judge).await;
+        self.changed.send_modify(|count| *count += 1);
+        match done {
             Ok(None | Some(0)) => {}
             Ok(Some(changed)) => info!(changed, "verdicts changed"),
             Err(error) => {

@@ -32,7 +32,7 @@ type Parameters = Vec<(&'static str, String)>;
 const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
 
 /// Every listing there is.
-pub const VIEWS: [View; 9] = [
+pub const VIEWS: [View; 11] = [
     View {
         name: "sessions",
         order: "started DESC, host, id",
@@ -141,6 +141,32 @@ pub const VIEWS: [View; 9] = [
             ("session", "session = {session:String}"),
             ("verdict", "verdict = {verdict:String}"),
         ],
+    },
+    View {
+        name: "findings",
+        // What is open first, the worst of it first.
+        order: "state = 'closed', indexOf(['critical', 'high', 'medium', 'low'], severity), last_seen DESC, id",
+        time: "last_seen",
+        filters: &[
+            ("finding", "id = {finding:String}"),
+            ("state", "state = {state:String}"),
+            ("severity", "severity = {severity:String}"),
+            ("class", "class = {class:String}"),
+            ("host", "has(hosts, {host:String})"),
+            ("user", "has(users, {user:String})"),
+            (
+                "server",
+                "(subject_kind = 'server' AND subject = {server:String})",
+            ),
+            ("subject", "subject = {subject:String}"),
+            ("tag", "has(tags, {tag:String})"),
+        ],
+    },
+    View {
+        name: "finding_history",
+        order: "time DESC, id, number DESC",
+        time: "time",
+        filters: &[("finding", "id = {finding:String}")],
     },
     View {
         name: "policies",

@@ -13,13 +13,17 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 3] = [
+const STEPS: [(&str, &str); 4] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
         include_str!("../../schema/0002_verdicts.sql"),
     ),
     ("0003_runs", include_str!("../../schema/0003_runs.sql")),
+    (
+        "0004_findings",
+        include_str!("../../schema/0004_findings.sql"),
+    ),
 ];
 /// The documented views.
 pub const VIEWS: &str = include_str!("../../schema/views.sql");

@@ -219,3 +219,36 @@ pub struct PolicyRow {
     pub digest: String,
     pub toml: String,
 }
+
+/// `finding_fact`
+#[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct FindingRow {
+    pub id: String,
+    /// Position in the finding's history, from 1: (id, number) is the row's identity.
+    pub number: u32,
+    /// `opened`, `changed`, `closed` or `reopened`.
+    pub event: String,
+    /// When that happened.
+    pub time: Micros,
+    /// When its figures were last brought up to date; the last one counts.
+    pub refreshed: Micros,
+    pub class: String,
+    pub severity: String,
+    pub subject_kind: String,
+    pub subject: String,
+    pub text: String,
+    pub tags: Vec<String>,
+    pub hosts: Vec<String>,
+    pub users: Vec<String>,
+    pub sessions: u64,
+    pub first_seen: Micros,
+    pub last_seen: Micros,
+    /// Since when it is, or was, open.
+    pub opened: Micros,
+    pub closed: Option<Micros>,
+    /// Why it was closed.
+    pub reason: Option<String>,
+    /// Digest of what its rule found: another one is looked at.
+    pub digest: u64,
+}

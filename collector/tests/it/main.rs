@@ -3,6 +3,7 @@
 mod api;
 mod collector;
 mod engine;
+mod findings;
 mod ingest;
 mod lifecycle;
 mod observations;

@@ -110,19 +110,37 @@ pub(crate) fn call(session: &str, number: u64) -> Observation {
     }))
 }
 
+/// What the sensor lost so far, by `ring_full`.
+pub(crate) fn stats(lost: u64) -> Observation {
+    observed(Body::Stats(Stats {
+        tier: [("read".to_owned(), "2".to_owned())].into(),
+        messages: 5,
+        bytes: 500,
+        lost: [("ring_full".to_owned(), lost)].into(),
+        ring_bytes: 1 << 20,
+        map_bytes: 2 << 20,
+        cpu_ms: 7,
+        rss_bytes: 9 << 20,
+    }))
+}
+
+/// A listener on which MCP was seen.
+pub(crate) fn listener(address: &str, port: u32, exposure: &str) -> Observation {
+    observed(Body::Listener(Listener {
+        address: address.to_owned(),
+        port: Some(port),
+        channel: Channel::Tcp.into(),
+        process: Some(process(14, "/usr/bin/node")),
+        mcp: "seen".to_owned(),
+        exposure: some(exposure),
+        ..Listener::default()
+    }))
+}
+
 /// One of each other kind.
 pub(crate) fn others() -> Vec<Observation> {
     vec![
-        observed(Body::Stats(Stats {
-            tier: [("read".to_owned(), "2".to_owned())].into(),
-            messages: 5,
-            bytes: 500,
-            lost: [("ring_full".to_owned(), 3)].into(),
-            ring_bytes: 1 << 20,
-            map_bytes: 2 << 20,
-            cpu_ms: 7,
-            rss_bytes: 9 << 20,
-        })),
+        stats(3),
         observed(Body::Coverage(Coverage {
             process: Some(process(12, "/usr/bin/bun")),
             what: "tls".to_owned(),

@@ -7,7 +7,9 @@
 
 mod address;
 mod facts;
+pub mod finding;
 mod fronts;
+mod identity;
 mod judge;
 mod pattern;
 mod place;
@@ -16,6 +18,7 @@ mod verdict;
 
 pub use facts::{BaseRoute, Facts, Transport};
 pub use fronts::Fronts;
+pub use identity::server_identity;
 pub use judge::judge;
 pub use policy::{Policy, PolicyError, Warning};
 pub use verdict::{Judgement, Leg, Reason, Route, Status, Verdict, code};

@@ -1,11 +1,11 @@
 //! Observations into rows.
 
+use gnomon_policy::server_identity;
 use gnomon_proto::v1::{self, observation::Body};
 
 use super::{
     BatchKey, Refused, Rows,
     bounds::{ID_BYTES_MAX, LIST_MAX, TEXT_BYTES_MAX, believed, cut, text, texts},
-    identity::identity,
     words::{base_route, channel, transport},
 };
 use crate::store::row::{CallRow, CoverageRow, ListenerRow, Micros, SessionRow, StatsRow, ToolRow};
@@ -114,12 +114,12 @@ impl<'a> Maker<'a> {
             Seen::of(client.process, self.received),
             Seen::of(server.process, self.received),
         );
-        let identity = identity(
+        let identity = server_identity(
             &host,
-            &server.key,
-            &server.endpoint,
-            &server.name,
-            &on_server.exe,
+            server.key.as_deref(),
+            server.endpoint.as_deref(),
+            server.name.as_deref(),
+            on_server.exe.as_deref(),
         );
         self.rows.sessions.push(SessionRow {
             id,

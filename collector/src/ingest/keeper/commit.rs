@@ -77,6 +77,7 @@ impl Task {
             .await
             .is_some()
         {
+            self.changed.send_modify(|count| *count += 1);
             tell(waiting);
         }
     }

@@ -1,0 +1,35 @@
+SELECT
+    g.host AS subject,
+    toUInt8(1) AS holds,
+    '' AS why,
+    [toString(g.host)] AS hosts,
+    CAST([], 'Array(String)') AS users,
+    toUInt64(0) AS sessions,
+    min(g.first) AS first_seen,
+    max(g.last) AS last_seen,
+    arrayConcat(
+        groupUniqArray(24)(g.reason),
+        if(countIf(g.reason IN ('map_full', 'unjudged_cap', 'compat_call', 'queue_full', 'too_large', 'spool_full',
+                                'spool_corrupt', 'rejected')) > 0, ['sessions_missing'], [])) AS marks
+FROM
+(
+    -- Counts grow until the sensor starts anew. The hour before the day is what the first of them is held against.
+    SELECT
+        p.host AS host, p.reason AS reason,
+        arraySort(groupArray(tuple(p.received, p.sequence, p.position, p.count, p.time))) AS points,
+        arrayFilter((point, at) -> point.1 >= fromUnixTimestamp64Micro({lost_after:Int64}, 'UTC')
+            AND point.4 > 0 AND (at = 1 OR point.4 != points[at - 1].4), points, arrayEnumerate(points)) AS grown,
+        arrayMin(arrayMap(point -> point.5, grown)) AS first,
+        arrayMax(arrayMap(point -> point.5, grown)) AS last
+    FROM
+    (
+        SELECT s.host AS host, s.received AS received, s.sequence AS sequence, s.position AS position, s.time AS time,
+               lost.1 AS reason, lost.2 AS count
+        FROM stats_fact AS s
+        ARRAY JOIN CAST(s.lost, 'Array(Tuple(String, UInt64))') AS lost
+        WHERE s.received >= fromUnixTimestamp64Micro({lost_after:Int64}, 'UTC') - INTERVAL 1 HOUR
+    ) AS p
+    GROUP BY p.host, p.reason
+    HAVING notEmpty(grown)
+) AS g
+GROUP BY g.host
