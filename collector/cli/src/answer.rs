@@ -19,6 +19,48 @@ pub(crate) struct Answer {
     pub(crate) truncated: bool,
 }
 
+/// An answer that is one of several, with its name for programs and for people.
+#[derive(Debug, serde::Deserialize)]
+#[serde(from = "RawSection")]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) answer: Answer,
+}
+
+/// As the API has it. Not flattened: rows are kept as text, which serde cannot do within one.
+#[derive(serde::Deserialize)]
+struct RawSection {
+    name: String,
+    title: String,
+    #[serde(default)]
+    columns: Vec<Column>,
+    rows: Vec<Row>,
+    #[serde(default)]
+    truncated: bool,
+}
+
+impl From<RawSection> for Section {
+    fn from(raw: RawSection) -> Self {
+        let RawSection {
+            name,
+            title,
+            columns,
+            rows,
+            truncated,
+        } = raw;
+        Self {
+            name,
+            title,
+            answer: Answer {
+                columns,
+                rows,
+                truncated,
+            },
+        }
+    }
+}
+
 #[derive(Debug, serde::Deserialize)]
 struct Column {
     name: String,

@@ -71,6 +71,11 @@ impl Api {
         self.get(&format!("/api/v1/{view}{}", query(filters)))
     }
 
+    /// All that is known of one thing.
+    pub(crate) fn show<T: DeserializeOwned>(&self, what: &str, key: String) -> Result<T> {
+        self.get(&format!("/api/v1/show/{what}{}", query(&[("key", key)])))
+    }
+
     /// Asks for something.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.ask(minreq::get(format!("{}{path}", self.place.api)))

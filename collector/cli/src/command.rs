@@ -10,12 +10,14 @@ use crate::answer::Answer;
 use crate::api::Api;
 use crate::format::{self, Paper};
 use crate::view::{self, View};
-use crate::{place, policy, sql};
+use crate::{place, policy, show, sql};
 
 const EXAMPLES: &str = "\
 Examples:
   gnomon servers                         what is there, the worst first to look at
   gnomon sessions --verdict shadow       who goes round the gateway
+  gnomon findings                        what to decide on, the worst first
+  gnomon show finding ID                 what it is about, with its history
   gnomon calls --session ID --limit 50   what was called in one session
   gnomon sessions --since 24h --format csv > sessions.csv
   gnomon sql \"SELECT host, count() FROM sessions GROUP BY host\"
@@ -70,6 +72,14 @@ enum Action {
     Calls(view::calls::Filters),
     /// Listening sockets
     Listeners(view::listeners::Filters),
+    /// What is worth a decision: shadow servers, exposed listeners, gaps
+    Findings(view::findings::Filters),
+    /// All that is known of one server or finding
+    Show {
+        /// What to show
+        #[command(subcommand)]
+        action: show::Action,
+    },
     /// Sensors and how they do
     Sensors(view::sensors::Filters),
     /// What sensors cannot read, and why
@@ -103,6 +113,10 @@ impl Command {
             Action::Listeners(filters) => {
                 list(&api, &view::listeners::VIEW, &filters.pairs(), format)
             }
+            Action::Findings(filters) => {
+                list(&api, &view::findings::VIEW, &filters.pairs(), format)
+            }
+            Action::Show { action } => action.run(&api, format),
             Action::Sensors(filters) => list(&api, &view::sensors::VIEW, &filters.pairs(), format),
             Action::Coverage(filters) => {
                 list(&api, &view::coverage::VIEW, &filters.pairs(), format)

@@ -11,6 +11,7 @@ mod escape;
 mod format;
 mod place;
 mod policy;
+mod show;
 mod sql;
 mod view;
 

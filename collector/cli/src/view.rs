@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod coverage;
+pub(crate) mod findings;
 pub(crate) mod listeners;
 pub(crate) mod sensors;
 pub(crate) mod servers;
@@ -38,6 +39,8 @@ pub(crate) struct Column {
 
 /// Of a digest, so much is shown in a table.
 const DIGEST_CHARS: usize = 8;
+/// Of an id or a digest, so much is shown in a table.
+const START_CHARS: usize = 12;
 
 /// How a value is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,12 @@ pub(crate) enum Kind {
     Word,
     /// The code of the first of several reasons.
     Reason,
+    /// The text of the first of several reasons.
+    Reasons,
+    /// The start of an id or a digest: enough to name it by.
+    Start,
+    /// A command line.
+    Command,
 }
 
 /// A value as it is printed.
@@ -139,6 +148,11 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
+/// A value in words, all of it.
+pub(crate) fn words(value: &Value) -> String {
+    text(value, Kind::Text)
+}
+
 fn text(value: &Value, kind: Kind) -> String {
     match (kind, value) {
         (_, value) if is_nothing(value) => "-".to_owned(),
@@ -150,6 +164,15 @@ fn text(value: &Value, kind: Kind) -> String {
         (Kind::Reason, Value::Array(reasons)) => {
             let code = reasons.first().map(|reason| &reason["code"]);
             code.and_then(Value::as_str).unwrap_or("-").to_owned()
+        }
+        (Kind::Reasons, Value::Array(reasons)) => {
+            let text = reasons.first().map(|reason| &reason["text"]);
+            text.and_then(Value::as_str).unwrap_or("-").to_owned()
+        }
+        (Kind::Start, Value::String(id)) => id.chars().take(START_CHARS).collect(),
+        (Kind::Command, Value::Array(words)) => {
+            let words = words.iter().filter_map(Value::as_str);
+            words.collect::<Vec<_>>().join(" ")
         }
         (_, Value::String(text)) => text.clone(),
         (_, Value::Array(items)) => {
@@ -202,8 +225,8 @@ fn colour(word: &str) -> Option<u8> {
     match word {
         "approved" => Some(32),
         "sanctioned" => Some(36),
-        "shadow" | "error" | "tool_error" | "detached" => Some(31),
-        "unknown" | "opaque" | "late" | "shed" | "unanswered" | "cancelled" => Some(33),
+        "critical" | "high" | "shadow" | "error" | "tool_error" | "detached" => Some(31),
+        "medium" | "unknown" | "opaque" | "late" | "shed" | "unanswered" | "cancelled" => Some(33),
         _ => None,
     }
 }

@@ -23,7 +23,8 @@ pub(crate) fn write(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     Ok(())
 }
 
-fn value(value: &Value) -> String {
+/// A value as a field.
+pub(crate) fn value(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => field(text),
@@ -32,7 +33,8 @@ fn value(value: &Value) -> String {
     }
 }
 
-fn field(text: &str) -> String {
+/// A text as a field.
+pub(crate) fn field(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         "'"
     } else {

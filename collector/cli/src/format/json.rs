@@ -5,8 +5,14 @@ use std::io::{self, Write};
 use crate::answer::Answer;
 use crate::escape;
 
-/// Keys and values as the API gave them; what could steer a terminal as `\uXXXX`.
+/// The same with a line feed at its end.
 pub(crate) fn write(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
+    write_rows(out, answer)?;
+    out.write_all(b"\n")
+}
+
+/// Keys and values as the API gave them; what could steer a terminal as `\uXXXX`.
+pub(crate) fn write_rows(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     out.write_all(b"[")?;
     for (index, row) in answer.rows.iter().enumerate() {
         out.write_all(if index == 0 { b"\n{" } else { b",\n{" })?;
@@ -22,9 +28,5 @@ pub(crate) fn write(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
         }
         out.write_all(b"}")?;
     }
-    out.write_all(if answer.rows.is_empty() {
-        b"]\n"
-    } else {
-        b"\n]\n"
-    })
+    out.write_all(if answer.rows.is_empty() { b"]" } else { b"\n]" })
 }
