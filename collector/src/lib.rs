@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod enroll;
 pub mod finding;
+pub mod html;
 pub mod ingest;
 pub mod inventory;
 pub mod policy;
