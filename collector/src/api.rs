@@ -1,11 +1,13 @@
-//! HTTP/JSON for the `gnomon` command, on loopback, with a local token until sign-in comes.
+//! HTTP on loopback: JSON for the `gnomon` command, by a local token; the page for browsers, by a one-time link.
 
 mod auth;
 mod error;
 mod listing;
+mod page;
 mod policy;
 mod router;
 mod show;
+mod signin;
 mod sql;
 mod status;
 
@@ -23,24 +25,30 @@ pub struct State {
     token: Arc<str>,
     store: Store,
     keeper: Keeper,
+    sign_in: Arc<signin::SignIn>,
+    names: Arc<[String]>,
+    port: u16,
 }
 
 impl State {
-    /// `token` is what every request has to bear.
+    /// `token` is what every request has to bear, or a link has to be made with; `names` are names of this
+    /// collector beside loopback, `port` is where it listens.
     #[must_use]
-    pub fn new(token: String, store: Store, keeper: Keeper) -> Self {
+    pub fn new(token: String, names: Vec<String>, port: u16, store: Store, keeper: Keeper) -> Self {
         Self {
             token: token.into(),
             store,
             keeper,
+            sign_in: Arc::new(signin::SignIn::new(port)),
+            names: names.into(),
+            port,
         }
     }
 }
 
 /// Answers until the collector stops.
 pub async fn serve(listener: TcpListener, state: State, mut stopped: watch::Receiver<bool>) {
-    let port = listener.local_addr().map(|a| a.port()).unwrap_or_default();
-    let router = router::router(state, port);
+    let router = router::router(state);
     let listener = listener.tap_io(|connection| {
         let _ = connection.set_nodelay(true);
     });

@@ -24,6 +24,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// HTTP address of the API; loopback only.
     pub api_listen: SocketAddr,
+    /// Names beside loopback under which requests to the API and the page may come.
+    pub api_names: Vec<String>,
     /// Where facts are kept.
     pub clickhouse: ClickHouse,
     /// How long facts are kept, days, 1 to 3650.
@@ -113,6 +115,8 @@ struct RawIngest {
 #[serde(deny_unknown_fields)]
 struct RawApi {
     listen: Option<SocketAddr>,
+    #[serde(default)]
+    names: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -157,6 +161,8 @@ const STREAMS_MAX: usize = 10_000;
 const PENDING_BYTES_MAX: usize = 64 << 20;
 /// One message may be this large (`ingest::MESSAGE_BYTES_MAX`), and two must fit.
 const PENDING_BYTES_MIN: usize = 16 << 20;
+/// A DNS name has 253 at most; then a port.
+const HOST_BYTES_MAX: usize = 260;
 const RETENTION_DAYS: u32 = 395;
 const CLOSE_AFTER: &str = "30d";
 /// Laptops sleep overnight.
@@ -204,6 +210,12 @@ impl Config {
             api_listen.ip().is_loopback(),
             "api.listen = \"{api_listen}\": the API has no sign-in yet and listens on loopback only; use 127.0.0.1:PORT"
         );
+        for name in &raw.api.names {
+            ensure!(
+                is_host(name),
+                "api.names: \"{name}\" is no name of a host; write gnomon.corp.example or gnomon.corp.example:8443"
+            );
+        }
         let streams_max = raw.ingest.streams_max.unwrap_or(STREAMS_MAX);
         ensure!(
             (1..=100_000).contains(&streams_max),
@@ -229,6 +241,7 @@ impl Config {
                 pending_bytes_max,
             },
             api_listen,
+            api_names: raw.api.names,
             clickhouse: raw.clickhouse.check()?,
             retention_days,
             findings: raw.findings.check()?,
@@ -269,6 +282,15 @@ fn span(text: &str) -> Option<Duration> {
     (1..=SPAN_S_MAX)
         .contains(&seconds)
         .then(|| Duration::from_secs(seconds))
+}
+
+/// A name or address as a Host header has it, with or without a port.
+fn is_host(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= HOST_BYTES_MAX
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
 impl RawClickHouse {
@@ -401,6 +423,15 @@ mod tests {
         ] {
             let text = format!("[findings]\nsilent_after = \"{bad}\"\n");
             assert!(refused(&text).contains("findings.silent_after"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_page_are_names_of_hosts() {
+        let config = Config::parse("[api]\nnames = [\"gnomon.corp.example:8443\"]\n", "c.toml");
+        assert_eq!(config.expect("a name").api_names.len(), 1);
+        for bad in ["", "http://x", "a b", "*", "x/y"] {
+            assert!(refused(&format!("[api]\nnames = [\"{bad}\"]\n")).contains("api.names"));
         }
     }
 

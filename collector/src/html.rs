@@ -103,7 +103,8 @@ fn pieces(text: &str, keep: fn(char) -> bool) -> Vec<Piece<'_>> {
 
 /// Controls, marks that reorder or hide text, zero-width and other invisible characters, blanks that are not
 /// the blank of the keyboard.
-const fn is_hidden(c: char) -> bool {
+#[must_use]
+pub const fn is_hidden(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
         | '\u{1680}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}'
@@ -151,7 +152,10 @@ mod tests {
         let heap = format!("e{}", "\u{301}".repeat(50));
         let shown = text(&heap).into_string();
         assert_eq!(shown.matches('\u{301}').count(), MARKS_MAX);
-        assert_eq!(text("é e\u{301}").into_string(), "<bdi class=\"t\">é e\u{301}</bdi>");
+        assert_eq!(
+            text("é e\u{301}").into_string(),
+            "<bdi class=\"t\">é e\u{301}</bdi>"
+        );
     }
 
     #[test]

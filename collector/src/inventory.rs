@@ -3,4 +3,5 @@
 pub mod listing;
 pub mod query;
 pub mod show;
+pub mod question;
 pub mod sql;

@@ -21,4 +21,5 @@ pub mod policy;
 pub mod server;
 pub mod state;
 pub mod store;
+pub mod ui;
 pub mod verdict;

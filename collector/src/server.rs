@@ -173,7 +173,9 @@ pub async fn serve(
         authority.certificate_pem().to_owned(),
         stopped.clone(),
     )?);
-    let api_state = api::State::new(token, backend.store.clone(), keeper);
+    let api_port = api.local_addr().map(|a| a.port()).unwrap_or_default();
+    let api_names = config.api_names.clone();
+    let api_state = api::State::new(token, api_names, api_port, backend.store.clone(), keeper);
     let http = tokio::spawn(api::serve(api, api_state, stopped));
     let mut running = Running {
         backend,

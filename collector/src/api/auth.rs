@@ -1,7 +1,8 @@
 //! Who may ask: a bearer token, compared in constant time, under a Host that is this machine.
 //!
 //! The Host check stops a web page that has rebound its name to loopback: its requests still name the
-//! page's host. There is no cookie and no CORS header, so other pages cannot ask at all.
+//! page's host. The API takes no cookie and sends no CORS header, so other pages cannot ask at all; the page's
+//! own cookie is another matter: see `signin`.
 
 use axum::{
     extract::{Request, State},
@@ -14,12 +15,13 @@ use subtle::ConstantTimeEq;
 
 use super::{State as ApiState, error::ApiError};
 
-/// Refuses requests whose Host is not loopback on this port.
-pub(super) async fn host(State(port): State<u16>, request: Request, next: Next) -> Response {
-    if local(request.headers(), port) {
+/// Refuses requests whose Host is neither loopback on this port nor a name of the settings.
+pub(super) async fn host(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    if ours(request.headers(), state.port, &state.names) {
         return next.run(request).await;
     }
-    let advice = "use the address in endpoint.json, such as http://127.0.0.1:PORT";
+    let advice =
+        "use the address in endpoint.json, such as http://127.0.0.1:PORT, or a name of api.names";
     ApiError::new(
         StatusCode::MISDIRECTED_REQUEST,
         "the Host header is not this collector's",
@@ -45,7 +47,7 @@ pub(super) async fn token(State(state): State<ApiState>, request: Request, next:
     .into_response()
 }
 
-fn local(headers: &HeaderMap, port: u16) -> bool {
+fn ours(headers: &HeaderMap, port: u16, names: &[String]) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return false;
@@ -53,13 +55,15 @@ fn local(headers: &HeaderMap, port: u16) -> bool {
     let Ok(host) = host.to_str() else {
         return false;
     };
-    ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
+    let loopback = ["127.0.0.1", "localhost", "[::1]"].iter().any(|name| {
         host.strip_prefix(name)
             .is_some_and(|rest| rest == format!(":{port}") || (rest.is_empty() && port == 80))
-    })
+    });
+    loopback || names.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
-fn bears(headers: &HeaderMap, token: &str) -> bool {
+/// Whether the request bears the API's token.
+pub(super) fn bears(headers: &HeaderMap, token: &str) -> bool {
     let Some(value) = headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
@@ -83,7 +87,7 @@ mod tests {
         let with =
             |host: &str| HeaderMap::from_iter([(header::HOST, host.parse().expect("value"))]);
         for host in ["127.0.0.1:8080", "localhost:8080", "[::1]:8080"] {
-            assert!(local(&with(host), 8080), "{host}");
+            assert!(ours(&with(host), 8080, &[]), "{host}");
         }
         for host in [
             "127.0.0.1",
@@ -93,9 +97,24 @@ mod tests {
             "127.0.0.1:8080.evil",
             "",
         ] {
-            assert!(!local(&with(host), 8080), "{host}");
+            assert!(!ours(&with(host), 8080, &[]), "{host}");
         }
-        assert!(!local(&HeaderMap::new(), 8080));
+        assert!(!ours(&HeaderMap::new(), 8080, &[]));
+    }
+
+    #[test]
+    fn names_of_the_settings_are_ours() {
+        let with =
+            |host: &str| HeaderMap::from_iter([(header::HOST, host.parse().expect("value"))]);
+        let names = ["gnomon.example:8443".to_owned()];
+        assert!(ours(&with("Gnomon.example:8443"), 8080, &names));
+        for host in [
+            "gnomon.example",
+            "gnomon.example:8080",
+            "x.gnomon.example:8443",
+        ] {
+            assert!(!ours(&with(host), 8080, &names), "{host}");
+        }
     }
 
     #[test]

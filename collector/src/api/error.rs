@@ -46,6 +46,11 @@ impl ApiError {
         }
     }
 
+    /// Status, what, and advice, for an answer of another form.
+    pub(super) fn parts(&self) -> (StatusCode, &str, &str) {
+        (self.status, &self.what, &self.advice)
+    }
+
     pub(super) fn of_store(error: &StoreError, at: &str) -> Self {
         let (status, text) = match error {
             StoreError::Away => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),

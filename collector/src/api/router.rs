@@ -11,43 +11,62 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{State, auth, error::ApiError, listing, policy, show, sql, status};
+use super::{State, auth, error::ApiError, listing, page, policy, show, sql, status};
+use crate::ui::PAGES;
 
 const BODY_BYTES_MAX: usize = 2 << 20;
 /// Longest handling of a request; a listing's own limit is 30 s.
 const HANDLING_S_MAX: u64 = 60;
-/// Nothing but this page's own style; nothing is loaded, run, framed or sent.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Our own style sheet, icon and filter forms; nothing else is loaded, run, framed or sent.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// All of the API, for a listener on `port`.
-pub(super) fn router(state: State, port: u16) -> Router {
+/// All of the API, and the pages.
+pub(super) fn router(state: State) -> Router {
     let api = Router::new()
         .route("/api/v1/policy", get(policy::show).post(policy::apply))
         .route("/api/v1/sql", post(sql::query))
         .route("/api/v1/show/{what}", get(show::show))
+        .route("/api/v1/page-link", post(page::link))
         .route("/api/v1/{view}", get(listing::list))
         // Before the layers: without the token even this is not told.
         .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(state.clone(), auth::token));
-    Router::new()
-        .route("/", get(status::page))
+    pages()
         .route("/api/v1/health", get(status::health))
         .method_not_allowed_fallback(not_so)
         .merge(api)
         .fallback(nowhere)
-        .with_state(state)
-        .layer(middleware::from_fn_with_state(port, auth::host))
+        .with_state(state.clone())
+        .layer(middleware::from_fn_with_state(state, auth::host))
         .layer(middleware::from_fn(bounded))
 }
 
-async fn nowhere(request: Request) -> ApiError {
+/// A path for each page; signing in; what all of them load.
+fn pages() -> Router<State> {
+    let fixed = Router::new()
+        .route("/sign-in", get(page::sign_in))
+        .route("/style.css", get(page::style))
+        .route("/icon.svg", get(page::icon));
+    PAGES.iter().fold(fixed, |router, entry| {
+        let handler = move |state: axum::extract::State<State>, request: Request| async move {
+            page::show(entry, state.0, request).await
+        };
+        router.route(entry.path, get(handler))
+    })
+}
+
+async fn nowhere(request: Request) -> Response {
+    if page::for_browser(&request) {
+        return page::nowhere();
+    }
     ApiError::new(
         StatusCode::NOT_FOUND,
         "there is nothing at this path",
         request.uri().path(),
         "the API is under /api/v1/",
     )
+    .into_response()
 }
 
 async fn not_so(request: Request) -> ApiError {
@@ -55,7 +74,7 @@ async fn not_so(request: Request) -> ApiError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{} is not for this path", request.method()),
         request.uri().path(),
-        "views, policy and health take GET; sql and policy take POST",
+        "views, policy, health and pages take GET; sql, policy and page-link take POST",
     )
 }
 
@@ -83,6 +102,12 @@ async fn bounded(request: Request, next: Next) -> Response {
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );
+    for (name, value) in [
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         header::CONTENT_SECURITY_POLICY,

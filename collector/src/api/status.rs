@@ -1,8 +1,8 @@
-//! `GET /` and `GET /api/v1/health`: the two answers that need no token and tell nothing of the inventory.
+//! `GET /api/v1/health`: the answer that needs no token and tells nothing of the inventory.
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, http::StatusCode, response::Html};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
 
 use super::State as ApiState;
@@ -36,8 +36,4 @@ pub(super) async fn health(State(state): State<ApiState>) -> (StatusCode, Json<H
         StatusCode::SERVICE_UNAVAILABLE
     };
     (code, Json(health))
-}
-
-pub(super) async fn page() -> Html<&'static str> {
-    Html(include_str!("page.html"))
 }

@@ -3,17 +3,15 @@
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::query::{Answer, run};
+use super::{query::Answer, question::Question};
 use crate::store::{Store, StoreError};
 
 /// Rows of a listing without `limit`.
 const LIMIT_DEFAULT: u64 = 10_000;
 /// Rows of a listing, at most.
 const LIMIT_MAX: u64 = 100_000;
-const SECONDS_MAX: u64 = 30;
-/// Without it a cut listing may not be known as such.
-const EXACT: (&str, &str) = ("exact_rows_before_limit", "1");
-const VALUE_BYTES_MAX: usize = 1024;
+/// A server's identity may be this long.
+const VALUE_BYTES_MAX: usize = 16 << 10;
 
 /// A view that can be listed, its order, and its filters: name and condition on `{name:String}`.
 #[derive(Debug)]
@@ -26,8 +24,40 @@ pub struct View {
     filters: &'static [(&'static str, &'static str)],
 }
 
-/// Names and values that fill `{name:Type}` in a statement.
-type Parameters = Vec<(&'static str, String)>;
+/// Which columns and rows of a listing are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Columns, in order; none: all.
+    pub columns: &'static [&'static str],
+    /// Rows, at most, where the filters name no limit.
+    pub limit: u64,
+    /// Rows that are left out before them.
+    pub offset: u64,
+}
+
+impl Part {
+    /// What the API lists.
+    const ALL: Self = Self {
+        columns: &[],
+        limit: LIMIT_DEFAULT,
+        offset: 0,
+    };
+}
+
+/// What filters become.
+struct Narrowed {
+    wheres: String,
+    limit: Option<u64>,
+    parameters: Vec<(&'static str, String)>,
+}
+
+impl Narrowed {
+    fn question(&self, sql: String) -> Question {
+        (self.parameters.iter()).fold(Question::new(sql), |question, (name, value)| {
+            question.with(name, value.clone())
+        })
+    }
+}
 
 const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
 
@@ -49,6 +79,7 @@ pub const VIEWS: [View; 11] = [
                 "client",
                 "(client_application = {client:String} OR client_name = {client:String})",
             ),
+            ("key", "server = {key:String}"),
             ("verdict", "verdict = {verdict:String}"),
             ("route", "route = {route:String}"),
             ("state", "state = {state:String}"),
@@ -69,6 +100,7 @@ pub const VIEWS: [View; 11] = [
                 "session",
                 "server IN (SELECT server FROM sessions WHERE id = {session:String})",
             ),
+            ("key", "server = {key:String}"),
             ("client", "has(clients, {client:String})"),
             ("verdict", "verdict = {verdict:String}"),
             ("route", "has(routes, {route:String})"),
@@ -89,6 +121,7 @@ pub const VIEWS: [View; 11] = [
                 "server",
                 "server = {server:String} OR server_name = {server:String})",
             ),
+            ("key", "server = {key:String})"),
             (
                 "client",
                 "client_application = {client:String} OR client_name = {client:String})",
@@ -208,19 +241,58 @@ impl View {
         store: &Store,
         filters: &[(String, String)],
     ) -> Result<Answer, ListError> {
-        let (sql, parameters) = self.statement(filters, OffsetDateTime::now_utc())?;
-        let client = store.connection().await?.writer;
-        Ok(run(&client, &sql, &parameters, &[EXACT], SECONDS_MAX).await?)
+        let question = self.question(Part::ALL, filters, OffsetDateTime::now_utc())?;
+        Ok(question.ask(store).await?)
     }
 
-    fn statement(
+    /// The question that lists a part of it. `filters` as for [`Self::list`]; `since` counts back from `now`.
+    ///
+    /// # Errors
+    /// A filter that does not exist or has no such value.
+    pub fn question(
+        &self,
+        part: Part,
+        filters: &[(String, String)],
+        now: OffsetDateTime,
+    ) -> Result<Question, ListError> {
+        let narrowed = self.narrowed(filters, now)?;
+        let columns = match part.columns {
+            [] => "*".to_owned(),
+            some => some.join(", "),
+        };
+        let (name, wheres, order) = (self.name, &narrowed.wheres, self.order);
+        let limit = narrowed.limit.unwrap_or(part.limit);
+        let skip = match part.offset {
+            0 => String::new(),
+            offset => format!(" OFFSET {offset}"),
+        };
+        Ok(narrowed.question(format!(
+            "SELECT {columns} FROM {name}{wheres} ORDER BY {order} LIMIT {limit}{skip}"
+        )))
+    }
+
+    /// The question how many rows there are in all, by the same filters.
+    ///
+    /// # Errors
+    /// As [`Self::question`].
+    pub fn count(
         &self,
         filters: &[(String, String)],
         now: OffsetDateTime,
-    ) -> Result<(String, Parameters), ListError> {
+    ) -> Result<Question, ListError> {
+        let narrowed = self.narrowed(filters, now)?;
+        let wheres = &narrowed.wheres;
+        Ok(narrowed.question(format!("SELECT count() AS rows FROM {}{wheres}", self.name)))
+    }
+
+    fn narrowed(
+        &self,
+        filters: &[(String, String)],
+        now: OffsetDateTime,
+    ) -> Result<Narrowed, ListError> {
         let mut conditions = Vec::new();
-        let mut parameters = Vec::new();
-        let mut limit = LIMIT_DEFAULT;
+        let mut parameters: Vec<(&'static str, String)> = Vec::new();
+        let mut limit = None;
         for (name, value) in filters {
             if value.len() > VALUE_BYTES_MAX {
                 return Err(wrong(
@@ -229,7 +301,7 @@ impl View {
                 ));
             }
             match name.as_str() {
-                "limit" => limit = parse_limit(value)?,
+                "limit" => limit = Some(parse_limit(value)?),
                 "format" if value == "json" => {}
                 "since" => {
                     let column = self.time;
@@ -260,13 +332,16 @@ impl View {
         } else {
             format!(" WHERE {}", conditions.join(" AND "))
         };
-        Ok((
-            format!(
-                "SELECT * FROM {}{wheres} ORDER BY {} LIMIT {limit}",
-                self.name, self.order
-            ),
+        Ok(Narrowed {
+            wheres,
+            limit,
             parameters,
-        ))
+        })
+    }
+
+    /// Names of the filters, without `since` and `limit`, which all have.
+    pub fn filters(&self) -> impl Iterator<Item = &'static str> {
+        self.filters.iter().map(|(name, _)| *name)
     }
 
     fn filter(&self, name: &str) -> Result<(&'static str, &'static str), ListError> {
@@ -347,8 +422,8 @@ mod tests {
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect();
         let view = View::named(view).expect("a view");
-        view.statement(&filters, OffsetDateTime::UNIX_EPOCH)
-            .map(|(sql, _)| sql)
+        view.question(Part::ALL, &filters, OffsetDateTime::UNIX_EPOCH)
+            .map(|question| question.parts().0.to_owned())
             .map_err(|e| e.to_string())
     }
 

@@ -20,6 +20,9 @@ pub struct Answer {
     pub rows: Box<RawValue>,
     /// There are more rows than the limit allowed.
     pub truncated: bool,
+    /// Rows there are without the limit; only where it was asked for exactly.
+    #[serde(skip)]
+    pub total: Option<u64>,
 }
 
 /// ClickHouse's own JSON format.
@@ -74,5 +77,6 @@ pub async fn run(
         truncated: json
             .rows_before_limit_at_least
             .is_some_and(|before| before > json.rows),
+        total: json.rows_before_limit_at_least,
     })
 }

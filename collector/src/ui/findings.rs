@@ -1,0 +1,132 @@
+//! Findings: what is worth somebody's decision.
+
+use maud::{Markup, html};
+
+use super::{
+    Page, cell, link,
+    list::{Filter, List},
+    row::Row,
+    table::{Column, column, figure, wide},
+};
+use crate::html::{plain, text_up_to};
+
+pub(super) const PAGE: Page = Page {
+    path: "/findings",
+    name: Some("Findings"),
+    under: "/findings",
+    answer: |asked| LIST.answer(asked),
+};
+
+pub(super) static LIST: List = List {
+    view: "findings",
+    path: "/findings",
+    title: "Findings",
+    about: "What is worth a decision, the worst first: approve, route through the gateway, grant an exception that ends, assign an owner, or retire.",
+    select: &[
+        "id",
+        "class",
+        "severity",
+        "state",
+        "subject_kind",
+        "subject",
+        "substring(text, 1, 2000) AS words",
+        "length(hosts) AS host_count",
+        "arraySlice(hosts, 1, 2) AS some_hosts",
+        "length(users) AS user_count",
+        "arraySlice(users, 1, 2) AS some_users",
+        "sessions",
+        "first_seen",
+        "last_seen",
+    ],
+    columns: COLUMNS,
+    filters: &[
+        Filter::Choice("state", "State", &["open", "closed"]),
+        Filter::Choice(
+            "severity",
+            "Severity",
+            &["critical", "high", "medium", "low"],
+        ),
+        Filter::Text("class", "Class"),
+        Filter::Text("server", "Server"),
+        Filter::Text("host", "Host"),
+        Filter::Text("user", "User"),
+    ],
+    default: Some(("state", "open")),
+    empty,
+};
+
+const COLUMNS: &[Column] = &[
+    column("Severity", |row, _| {
+        html! {
+            (cell::word(row.text("severity")))
+            @if row.text("state") == Some("closed") { " " span.sub { "closed" } }
+        }
+    }),
+    wide("Finding", |row, _| {
+        html! {
+            (title(row))
+            " " span.sub { (subject(row)) }
+        }
+    }),
+    column("Hosts", |row, _| {
+        some(row, "host_count", "some_hosts", cell::host_item)
+    }),
+    column("Users", |row, _| {
+        some(row, "user_count", "some_users", cell::item)
+    }),
+    figure("Sessions", |row, _| {
+        cell::maybe_number(row.number("sessions"))
+    }),
+    column("First seen", |row, now| {
+        cell::time(row.text("first_seen"), now)
+    }),
+    column("Last seen", |row, now| {
+        cell::time(row.text("last_seen"), now)
+    }),
+];
+
+/// The first sentence of a finding's text, as a link to all of it.
+fn title(row: &Row) -> Markup {
+    let words = row.text("words").or_else(|| row.text("text"));
+    let class = row.text("class").unwrap_or("finding");
+    let first = words.map_or(class, |words| {
+        let end = words.find(". ").map_or(words.len(), |at| at + 1);
+        words[..end].lines().next().unwrap_or(class)
+    });
+    match row.text("id") {
+        Some(id) => {
+            html! { a href=(link::finding(id)) title=(plain(class, 80)) { (text_up_to(first, 200)) } }
+        }
+        None => text_up_to(first, 200),
+    }
+}
+
+/// What a finding is about, as a link where that has a page.
+pub(super) fn subject(row: &Row) -> Markup {
+    let subject = row.text("subject");
+    match row.text("subject_kind") {
+        Some("server") => cell::server(subject, None),
+        Some("host") => cell::host(subject),
+        Some(kind) => html! { (text_up_to(kind, 40)) " " (cell::maybe(subject)) },
+        None => cell::maybe(subject),
+    }
+}
+
+/// The first of many, and how many there are. A finding may be about no host or user.
+fn some(row: &Row, count: &str, some: &str, show: fn(&str) -> Markup) -> Markup {
+    let shown = row.texts(some);
+    let count = row.number(count).unwrap_or(0);
+    let more = count.saturating_sub(shown.len() as u64);
+    html! {
+        @if shown.is_empty() { (cell::unknown()) } @else { (cell::items(&shown, show)) }
+        @if more > 0 { " " span.sub { "and " (more) " more" } }
+    }
+}
+
+fn empty() -> Markup {
+    html! {
+        p { strong { "There has been no finding yet." } }
+        p { "A finding opens within seconds of a shadow server being used on a host with a sensor. "
+            a href="/servers" { "Servers" } " · " a href="/hosts" { "Hosts with a sensor" } }
+    }
+}
