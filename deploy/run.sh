@@ -176,7 +176,12 @@ start_guard 5 sensor root "$BIN/gnomon-sensor" run --config "$STATE/sensor.toml"
 SENSOR_GUARD=$STARTED
 wait_for sensor "$SENSOR_GUARD" 60 says_ready sensor
 
-printf 'gnomon: ready %s (state in .gnomon/, logs in .gnomon/log/; try: %s sessions)\n' "$(endpoint api)/" "${BIN#"$ROOT"/}/gnomon"
+# The page wants a link that works once. Without one it says how to get it, so that is no reason to stop.
+gnomon=${BIN#"$ROOT"/}/gnomon
+link=$("$BIN/gnomon" page --api "$(endpoint api)" --token-file "$STATE/collector/api-token" 2>>"$STATE/log/collector.log") ||
+    link="run: $gnomon page"
+printf 'gnomon: ready %s page: %s (works once, within 10 minutes; a new one: %s page; state in .gnomon/, logs in .gnomon/log/; try: %s sessions)\n' \
+    "$(endpoint api)/" "$link" "$gnomon" "$gnomon"
 
 status=0
 wait -n -p gone "$COLLECTOR_GUARD" "$SENSOR_GUARD" || status=$?

@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::api::Api;
 use crate::format::{self, Paper};
 use crate::view::{self, View};
-use crate::{place, policy, show, sql};
+use crate::{page, place, policy, show, sql};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,7 @@ Examples:
   gnomon sessions --since 24h --format csv > sessions.csv
   gnomon sql \"SELECT host, count() FROM sessions GROUP BY host\"
   gnomon policy apply policy.toml
+  gnomon page                            a link to the same in a browser
 
 The collector is found by --api and --token-file, else by GNOMON_API and GNOMON_TOKEN_FILE, else
 by the .gnomon folder that `make run` leaves in a checkout, above the current folder or above this
@@ -86,6 +87,8 @@ enum Action {
     Coverage(view::coverage::Filters),
     /// Ask in SQL; read-only and bounded
     Sql(sql::Question),
+    /// A link to the page, for a browser
+    Page(page::Page),
     /// Show or change the policy that verdicts are made by
     Policy {
         /// What to do with it
@@ -127,6 +130,7 @@ impl Command {
                 answer.truncated = false;
                 print(&answer, &sql::VIEW, format)
             }
+            Action::Page(page) => page.run(&api, format),
             Action::Policy { action } => action.run(&api, format),
         }
     }

@@ -9,6 +9,7 @@ mod api;
 mod command;
 mod escape;
 mod format;
+mod page;
 mod place;
 mod policy;
 mod show;
