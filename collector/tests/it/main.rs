@@ -7,6 +7,7 @@ mod findings;
 mod ingest;
 mod lifecycle;
 mod observations;
+mod page;
 mod policy;
 mod sensor;
 mod sql;
