@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 /// Characters of one text that are shown, at most.
 pub const TEXT_CHARS_MAX: usize = 400;
@@ -51,6 +51,27 @@ pub fn plain(value: &str, chars_max: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// A whole value for an attribute that is sent back, such as a form's: what is hidden as its number, so that
+/// the browser has it and no terminal that the page's source is printed to.
+#[must_use]
+pub fn exact(value: &str) -> Markup {
+    let mut out = String::with_capacity(value.len());
+    for c in value.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ if is_hidden(c) => {
+                let _ = write!(out, "&#{};", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    PreEscaped(out)
 }
 
 fn marked(value: &str, chars_max: usize, keep: fn(char) -> bool) -> Markup {
@@ -145,6 +166,12 @@ mod tests {
         }
         assert_eq!(plain("a\u{202e}b", 10), "a\\u{202e}b");
         assert!(lines("a\nb\u{7}", 10).into_string().contains("a\nb<span"));
+    }
+
+    #[test]
+    fn an_exact_value_stays_within_its_attribute() {
+        let shown = exact("\"><script>'&\u{1b}\u{202e}é").into_string();
+        assert_eq!(shown, "&quot;&gt;&lt;script&gt;&#39;&amp;&#27;&#8238;é");
     }
 
     #[test]

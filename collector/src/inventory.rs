@@ -2,6 +2,6 @@
 
 pub mod listing;
 pub mod query;
-pub mod show;
 pub mod question;
+pub mod show;
 pub mod sql;

@@ -5,16 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::query::{Answer, run};
+use super::{query::Answer, question::Question};
 use crate::store::{Store, StoreError};
 
 /// Longest key or start of one, bytes.
 const KEY_BYTES_MAX: usize = 1024;
 /// Of several that a start fits, so many are named.
 const NAMED_MAX: usize = 10;
-const SECONDS_MAX: u64 = 15;
-/// Without it a cut section may not be known as such.
-const EXACT: (&str, &str) = ("exact_rows_before_limit", "1");
 
 /// What can be shown.
 #[derive(Debug)]
@@ -240,15 +237,14 @@ impl Showable {
             return Err(ShowError::Key);
         }
         let key = self.key(store, key).await?;
-        let client = store.connection().await?.writer;
         let mut sections = Vec::with_capacity(self.sections.len());
         for Section { name, title, sql } in self.sections {
-            let parameters = [("key", key.clone())];
             let Answer {
                 columns,
                 rows,
                 truncated,
-            } = run(&client, sql, &parameters, &[EXACT], SECONDS_MAX).await?;
+                ..
+            } = Question::new(*sql).with("key", &key).ask(store).await?;
             sections.push(Told {
                 name,
                 title,
@@ -262,6 +258,13 @@ impl Showable {
             key,
             sections,
         })
+    }
+
+    /// The question of one section, about the one of exactly this key.
+    #[must_use]
+    pub fn question(&self, section: &str, key: &str) -> Option<Question> {
+        let section = self.sections.iter().find(|known| known.name == section)?;
+        Some(Question::new(section.sql).with("key", key))
     }
 
     async fn key(&self, store: &Store, key: &str) -> Result<String, ShowError> {

@@ -68,7 +68,7 @@ pub(super) fn bytes(value: Option<u64>) -> Markup {
         .map_or_else(
             || format!("{value} B"),
             |(unit, shift)| {
-                let tenths = u128::from(value) * 10 >> shift;
+                let tenths = (u128::from(value) * 10) >> shift;
                 format!("{}.{} {unit}", tenths / 10, tenths % 10)
             },
         );

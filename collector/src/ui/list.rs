@@ -8,7 +8,7 @@ use super::{
     table::{Column, table},
 };
 use crate::{
-    html::text_up_to,
+    html::{exact, plain, text_up_to},
     inventory::listing::{Part, View},
 };
 
@@ -206,7 +206,7 @@ impl List {
                     @match filter {
                         Filter::Text(name, label) => label {
                             span { (label) }
-                            input type="text" name=(name) value=(value(name)) autocomplete="off" spellcheck="false" maxlength="1000";
+                            input type="text" name=(name) value=(exact(value(name))) autocomplete="off" spellcheck="false";
                         },
                         Filter::Choice(name, label, values) => label {
                             span { (label) }
@@ -216,7 +216,7 @@ impl List {
                 }
                 label { span { "Seen since" } (choice("since", &SINCE, value("since"), "")) }
                 @for (name, value) in wanted.given.iter().filter(|(name, _)| !in_form(name)) {
-                    input type="hidden" name=(name) value=(value);
+                    input type="hidden" name=(exact(name)) value=(exact(value));
                 }
                 button type="submit" { "Filter" }
             }
@@ -285,7 +285,7 @@ fn choice(name: &str, values: &[&str], given: &str, any: &str) -> Markup {
                 option value=(value) selected[*value == given] { (value) }
             }
             @if !given.is_empty() && !values.contains(&given) {
-                option value=(given) selected { (crate::html::plain(given, 40)) }
+                option value=(exact(given)) selected { (plain(given, 40)) }
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     html::{plain, text_up_to},
-    inventory::question::Question,
+    inventory::{question::Question, show::Showable},
 };
 
 pub(super) const PAGE: Page = Page {
@@ -67,12 +67,48 @@ const USE: &[Column] = &[
         }
     }),
     figure("Calls", |row, _| cell::maybe_number(row.number("calls"))),
-    figure("Not ok", |row, _| cell::maybe_number(row.number("failed"))),
+    figure("Errors", |row, _| cell::maybe_number(row.number("errors"))),
+    figure("Unanswered", |row, _| {
+        cell::maybe_number(row.number("unanswered"))
+    }),
     figure("Median time", |row, _| {
         cell::duration(row.number("median_us"))
     }),
-    figure("Slowest", |row, _| cell::duration(row.number("slowest_us"))),
-    column("Last", |row, now| cell::time(row.text("seen"), now)),
+    figure("95 % within", |row, _| cell::duration(row.number("p95_us"))),
+    column("Last", |row, now| cell::time(row.text("last_call"), now)),
+];
+
+const CLIENTS: &[Column] = &[
+    column("Host", |row, _| cell::host(row.text("host"))),
+    column("User", |row, _| cell::maybe(row.text("user"))),
+    wide("Client", |row, _| {
+        let exe = row.text("exe");
+        html! {
+            @match row.text("application") {
+                Some(application) => (text_up_to(application, 60)),
+                None => (cell::maybe(exe)),
+            }
+            @if let Some(name) = row.text("name") {
+                " " span.sub { "calls itself " (text_up_to(name, 60)) " " (text_up_to(row.text("version").unwrap_or_default(), 40)) }
+            }
+        }
+    }),
+    figure("Sessions", |row, _| {
+        cell::maybe_number(row.number("sessions"))
+    }),
+    figure("Calls", |row, _| cell::maybe_number(row.number("calls"))),
+    column("Last seen", |row, now| {
+        cell::time(row.text("last_seen"), now)
+    }),
+];
+
+const EVIDENCE: &[Column] = &[
+    column("Source", |row, _| cell::maybe(row.text("source"))),
+    wide("Fact", |row, _| cell::maybe(row.text("fact"))),
+    column("Match", |row, _| cell::maybe(row.text("quality"))),
+    figure("Sessions", |row, _| {
+        cell::maybe_number(row.number("sessions"))
+    }),
 ];
 
 const TOOLS: &[Column] = &[
@@ -120,38 +156,34 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
          max(last_seen) AS seen FROM sessions WHERE server = {key:String} GROUP BY host, server_pid, server_started \
          ORDER BY seen DESC, host, server_pid LIMIT 25",
     );
-    let uses = of(
-        "SELECT method, name, count() AS calls, countIf(status != 'ok') AS failed, \
-         toUInt64(quantileExact(0.5)(duration_us)) AS median_us, max(duration_us) AS slowest_us, max(time) AS seen \
-         FROM calls WHERE (host, session) IN (SELECT host, id FROM sessions WHERE server = {key:String}) \
-         GROUP BY method, name ORDER BY calls DESC, method, name LIMIT 50",
-    );
-    let tools = of(
-        "SELECT tool, digest, previous, first, last_seen FROM tools WHERE server = {key:String} \
-         ORDER BY tool, first DESC LIMIT 100",
-    );
+    let shown = |section: &str| {
+        let showable = Showable::named("server");
+        showable.and_then(|showable| showable.question(section, key))
+    };
     let narrow = [("key", key)];
     let about = [("server", key)];
-    let (found, reasons, seen, instances, uses, tools) = tokio::try_join!(
+    let (found, reasons, seen, instances) = tokio::try_join!(
         first_of(asked, "Findings", &findings::LIST, &about, 10, "None."),
         of_question(asked, "Why", REASONS, &reasons, "No session tells."),
         first_of(asked, "Sessions", &sessions::LIST, &narrow, 10, "None."),
         of_question(asked, "Instances", INSTANCES, &instances, "None."),
-        of_question(
-            asked,
-            "What it is used for",
-            USE,
-            &uses,
-            "No call was seen."
-        ),
-        of_question(
-            asked,
-            "Tool definitions",
-            TOOLS,
-            &tools,
-            "None was listed while a sensor looked."
-        ),
     )?;
+    let mut sections = Vec::new();
+    for (title, section, columns, empty) in [
+        ("Used by", "clients", CLIENTS, "Nobody was seen."),
+        ("Used for", "calls", USE, "No call was seen."),
+        (
+            "Tool definitions",
+            "tools",
+            TOOLS,
+            "None was listed while a sensor looked.",
+        ),
+        ("Evidence", "evidence", EVIDENCE, "None is on record."),
+    ] {
+        if let Some(question) = shown(section) {
+            sections.push(of_question(asked, title, columns, &question, empty).await?);
+        }
+    }
     let body = html! {
         header.head {
             p.crumb { a href="/servers" { "Servers" } }
@@ -160,7 +192,8 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
         }
         (known(row, asked))
         (queries(&[&question]))
-        (found) (reasons) (seen) (instances) (uses) (tools)
+        (found) (reasons) (seen) (instances)
+        @for section in &sections { (section) }
     };
     Ok(Document {
         title: format!("Server {}", plain(key, 80)),

@@ -172,6 +172,17 @@ impl<'a> Browser<'a> {
                     href.starts_with('/') && !href.starts_with("//"),
                     "{path} leads to {href}"
                 );
+                // Of the many sessions alike, some will do.
+                let alike = href.starts_with("/session?host=laptop-17&id=many");
+                if alike
+                    && known
+                        .iter()
+                        .filter(|path| path.contains("&id=many"))
+                        .count()
+                        >= 3
+                {
+                    continue;
+                }
                 if known.insert(href.clone()) {
                     todo.push(href);
                 }
@@ -477,9 +488,8 @@ fn texts_of_strangers_stay_texts_and_every_query_can_be_asked() {
 
 /// What stands in the first `data` element behind this text.
 fn figure(body: &str, behind: &str) -> u64 {
-    let (_, rest) = body
-        .split_once(behind)
-        .unwrap_or_else(|| panic!("no {behind}: {body}"));
+    assert!(body.contains(behind), "no {behind}: {body}");
+    let (_, rest) = body.split_once(behind).expect("found");
     let (_, rest) = rest.split_once("<data value=\"").expect("a figure");
     rest.split('"')
         .next()
