@@ -166,6 +166,7 @@ fn facts(session: &SessionRow) -> Facts {
         } else {
             session.client_user.clone()
         },
+        server_user: session.server_user.clone(),
         application: session.client_application.clone(),
         transport: match session.transport.as_deref() {
             Some("stdio") => Some(Transport::Stdio),

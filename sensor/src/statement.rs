@@ -238,6 +238,11 @@ pub(crate) fn policy_facts(
         time_unix_ns: session.last_seen,
         base_route: session.base_route,
         user: process.as_ref().and_then(|process| process.user.clone()),
+        server_user: session
+            .server
+            .process
+            .as_ref()
+            .and_then(|process| process.user.clone()),
         application: session.client.application.clone(),
         transport: Some(match session.transport {
             Transport::Stdio => gnomon_policy::Transport::Stdio,

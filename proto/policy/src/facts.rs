@@ -45,6 +45,8 @@ pub struct Facts {
     pub base_route: BaseRoute,
     /// User name of the client's process (of the server's process for inbound sessions).
     pub user: Option<String>,
+    /// User name of the server's process, where that is on this host and was seen.
+    pub server_user: Option<String>,
     /// The AI application, named from its process.
     pub application: Option<String>,
     /// How MCP is carried.

@@ -37,7 +37,10 @@ fn other_session(facts: &Facts, policy: &Policy) -> Judgement {
     // An exception is found by what the session says of its server: worthless where that is contradicted.
     let believable = !matches!(
         claim,
-        Claim::NameWithoutAddress | Claim::CertificateMismatch | Claim::SeveralNames
+        Claim::NameWithoutAddress
+            | Claim::CertificateMismatch
+            | Claim::WrongUser
+            | Claim::SeveralNames
     );
     let fitting: Vec<&Sanction> = policy
         .sanctions
@@ -217,6 +220,18 @@ fn claim_reason(claim: Claim, gateway: &Gateway, facts: &Facts) -> Option<Reason
         Claim::CertificateMismatch => (
             code::CERTIFICATE_MISMATCH,
             format!("the certificate's key is not one of gateway {name}"),
+        ),
+        // Without the user's name, which a reason need not repeat.
+        Claim::WrongUser => (
+            code::GATEWAY_PROCESS_NOT_EXPECTED,
+            format!(
+                "name and address agree with gateway {name}, but the process that answers on {to} runs as {}",
+                if facts.server_user.is_some() {
+                    "a user whom the policy does not list for it"
+                } else {
+                    "an unknown user; missing: the process"
+                }
+            ),
         ),
         Claim::NameWithoutAddress => (
             code::NAME_WITHOUT_ADDRESS,

@@ -148,6 +148,9 @@ pub mod code {
     pub const NAME_NOT_SEEN: &str = "name_not_seen";
     /// Unknown: name and address agree, the certificate's key does not.
     pub const CERTIFICATE_MISMATCH: &str = "certificate_mismatch";
+    /// Unknown: a gateway's name and address on this host, but the process that answers there runs as a user who is
+    /// not known or not listed for it.
+    pub const GATEWAY_PROCESS_NOT_EXPECTED: &str = "gateway_process_not_expected";
     /// Unknown: a gateway's name or address, but the session used several names. Elsewhere a note.
     pub const SEVERAL_NAMES: &str = "several_names";
     /// Unknown: a gateway's name and address, but the session used several paths. Elsewhere a note.

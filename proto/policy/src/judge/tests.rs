@@ -303,6 +303,63 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn who_answers_on_a_gateways_own_host_is_checked() {
+    let guarded = |user: Option<&str>| Facts {
+        host: "lab-1".to_owned(),
+        base_route: BaseRoute::Local,
+        server_user: user.map(str::to_owned),
+        client_address: address("127.0.0.1:50000"),
+        ..direct("127.0.0.1:9200", "127.0.0.1:9200")
+    };
+    for (user, expect) in [
+        (Some("gateway-svc"), "gateway approved gateway"),
+        (Some("root"), "gateway approved gateway"),
+        (
+            Some("mallory"),
+            "local unknown gateway_process_not_expected",
+        ),
+        (None, "local unknown gateway_process_not_expected"),
+    ] {
+        check(&format!("{user:?}"), &guarded(user), expect);
+    }
+    // An exception for the address does not cover whoever took it.
+    let squatted = judge(&guarded(Some("mallory")), &policy());
+    let text = &squatted.verdict.reasons[0].text;
+    assert!(
+        !text.contains("mallory") && text.contains("127.0.0.1:9200"),
+        "{text}"
+    );
+    let elsewhere = Facts {
+        path: some("/other"),
+        ..guarded(Some("mallory"))
+    };
+    check(
+        "any path",
+        &elsewhere,
+        "local unknown gateway_process_not_expected",
+    );
+    // Without `users` nobody is expected.
+    let free = Facts {
+        host: "lab-1".to_owned(),
+        base_route: BaseRoute::Local,
+        ..direct("127.0.0.1:9100", "127.0.0.1:9100")
+    };
+    check("no users", &free, "gateway approved gateway");
+    // On another host its process cannot be seen.
+    let own: std::net::IpAddr = "10.0.0.9".parse().unwrap();
+    let text = POLICY.replace("\"127.0.0.1:9200\"", "\"10.0.0.9:9200\"");
+    let now = OffsetDateTime::from_unix_timestamp_nanos(NOW.into()).unwrap();
+    let policy = Policy::parse(&text, "policy.toml", now).unwrap().0;
+    for (addresses, status) in [(vec![], "approved"), (vec![own], "unknown")] {
+        let facts = Facts {
+            host_addresses: addresses,
+            ..direct("10.0.0.9:9200", "10.0.0.9:9200")
+        };
+        assert_eq!(judge(&facts, &policy).verdict.status.as_str(), status);
+    }
+}
+
+#[test]
 fn only_listed_paths() {
     for (path, expect) in [
         ("/mcp/tools", "gateway approved gateway"),

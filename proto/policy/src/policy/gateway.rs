@@ -42,6 +42,8 @@ pub(crate) enum Claim {
     PathNotListed,
     SeveralPaths,
     CertificateMismatch,
+    /// Name and address agree, on this very host, but the process that answers does not run as one of its users.
+    WrongUser,
     /// Something of the session is this gateway's, but it wrote several names.
     SeveralNames,
     NameWithoutAddress,
@@ -90,6 +92,9 @@ impl Gateway {
         };
         if !self.certificate_keys.is_empty() && key.is_some_and(|k| !listed(k)) {
             return Claim::CertificateMismatch;
+        }
+        if answers_here(facts) && !self.runs_as(facts.server_user.as_deref()) {
+            return Claim::WrongUser;
         }
         if facts.paths().iter().any(|path| !self.lists_path(path)) {
             Claim::PathNotListed
@@ -307,6 +312,19 @@ impl Gateway {
             Place::Name(..) => false,
         })
     }
+}
+
+/// Whether the server's end is on this very host, by the kernel's word: then its process can be known.
+fn answers_here(facts: &Facts) -> bool {
+    let own = |address: SocketAddr| {
+        let ip = address.ip().to_canonical();
+        ip.is_loopback()
+            || facts
+                .host_addresses
+                .iter()
+                .any(|own| own.to_canonical() == ip)
+    };
+    facts.base_route != BaseRoute::Bridge && facts.server_address.is_some_and(own)
 }
 
 /// No dot segments and no encoded ones: what a server makes of those is not for a pattern to know.
