@@ -4,6 +4,7 @@ mod describe;
 mod exec;
 mod exit;
 mod fork;
+mod listen;
 mod registers;
 mod snapshot;
 mod socket;

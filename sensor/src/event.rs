@@ -118,7 +118,7 @@ pub enum Body {
         /// `Read`: end of file. `Write`: broken pipe.
         direction: Direction,
     },
-    /// A TCP socket changed state.
+    /// A socket changed state.
     SocketState(SocketState),
     /// Snapshot: a process holds a descriptor of an end. Said of holders, it proves no use.
     Holder {
@@ -198,7 +198,7 @@ pub struct Transfer {
     pub copied: bool,
 }
 
-/// A TCP socket's new state.
+/// A socket's new state: TCP; of unix sockets only that they listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketState {
     /// Which socket; `key.inode` is 0 when it has no file (yet).
@@ -207,6 +207,8 @@ pub struct SocketState {
     pub state: TcpState,
     /// Who owns the socket, where the kernel could be trusted to say (not in soft-irq).
     pub process: Option<ProcessKey>,
+    /// Found in this state by the snapshot: when it was entered is not known, `process` holds it.
+    pub held: bool,
 }
 
 /// The states that matter.

@@ -6,9 +6,12 @@
 mod digest;
 mod live;
 mod path;
+mod sockets;
 
 pub use live::LiveHost;
+pub use sockets::UnixSocket;
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::event::Exec;
@@ -31,6 +34,14 @@ pub trait Host {
     fn addresses(&mut self) -> Vec<IpAddr>;
     /// Inode of the host's own network namespace.
     fn netns(&mut self) -> Option<u32>;
+    /// Inode of the network namespace that a process is in.
+    fn netns_of(&mut self, pid: u32) -> Option<u32>;
+    /// Unix sockets of the network namespace that a process is in, by inode; empty when it is gone.
+    fn unix_sockets(&mut self, pid: u32) -> HashMap<u64, UnixSocket>;
+    /// Inodes of TCP sockets that listen in the host's own network namespace.
+    fn tcp_listening(&mut self) -> HashSet<u64>;
+    /// Mode, owner and group of a unix socket's file as a process sees it: `0660 root:docker`.
+    fn socket_access(&mut self, pid: u32, path: &str) -> Option<String>;
 }
 
 /// The host of a recording: unknown.
@@ -57,6 +68,18 @@ impl Host for NoHost {
         Vec::new()
     }
     fn netns(&mut self) -> Option<u32> {
+        None
+    }
+    fn netns_of(&mut self, _pid: u32) -> Option<u32> {
+        None
+    }
+    fn unix_sockets(&mut self, _pid: u32) -> HashMap<u64, UnixSocket> {
+        HashMap::new()
+    }
+    fn tcp_listening(&mut self) -> HashSet<u64> {
+        HashSet::new()
+    }
+    fn socket_access(&mut self, _pid: u32, _path: &str) -> Option<String> {
         None
     }
 }

@@ -11,7 +11,8 @@ mod session;
 mod time;
 
 pub use fact::{
-    Call, CallStatus, Coverage, CoverageState, Exposure, Listener, ListenerMcp, Stats, Tools,
+    Call, CallStatus, Coverage, CoverageState, Exposure, Listener, ListenerMcp, ListenerState,
+    Stats, Tools,
 };
 pub use process::Process;
 pub use session::{

@@ -11,7 +11,7 @@ pub use escape::{escaped, write_json};
 
 use std::io::{self, IsTerminal, Write};
 
-use crate::observation::{HostName, Observation};
+use crate::observation::{Body, HostName, ListenerMcp, Observation};
 
 /// How observations are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,12 @@ impl<W: Write> Printer<W> {
     /// # Errors
     /// What the writer says; `BrokenPipe` means that nobody reads any more.
     pub fn print(&mut self, observation: &Observation) -> io::Result<()> {
+        // A host has many listeners; people look for those with MCP, programs get all of them.
+        if let (Format::Text, Body::Listener(listener)) = (self.format, &observation.body)
+            && listener.mcp == ListenerMcp::Unknown
+        {
+            return Ok(());
+        }
         match self.format {
             Format::Json => write_json(&mut self.out, &observation.printed(&self.host))?,
             Format::Text => {

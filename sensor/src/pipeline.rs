@@ -4,6 +4,7 @@
 //! stated and what the kernel is to be told. Live events, the snapshot and recordings go through it alike.
 
 mod flows;
+mod listening;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -23,7 +24,7 @@ use crate::mcp::message::{Kind, Parsed, parse};
 use crate::mcp::stdio::Stdio;
 use crate::mcp::table::SessionTable;
 use crate::observation::{HostName, Observation};
-use crate::process::listeners::Listeners;
+use crate::process::listeners::{Listeners, Place};
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
 use crate::statement::Known;
@@ -190,6 +191,7 @@ impl Pipeline {
     pub fn state(&mut self, now: UnixNs, output: &mut Output) {
         self.tick(now, output);
         self.tell(now, output);
+        self.tell_listeners(now, false, output);
         let evicted = self.processes.take_evicted() + self.sessions.take_evicted();
         let dropped = self.listeners.take_dropped();
         self.lose(LossReason::TableFull, evicted + dropped);
@@ -201,6 +203,7 @@ impl Pipeline {
         self.tick(now.saturating_add(10_000_000_000), output);
         self.tell(now, output);
         self.tell_all(now, output);
+        self.tell_listeners(now, true, output);
     }
 
     /// The policy in force from now on; every open session is judged again.
@@ -352,17 +355,15 @@ impl Pipeline {
     }
 
     fn socket_state(&mut self, time: UnixNs, state: &SocketState, output: &mut Output) {
-        let Some(tuple) = state.end.tuple else { return };
         match (state.state, state.process) {
-            // What listens in a network namespace of somebody's own making proves nothing out here.
-            (TcpState::Listen, Some(_)) if is_foreign_netns(&mut *self.host, state.end.netns) => {}
-            (TcpState::Listen, Some(process)) => {
-                self.listeners.open(state.end.key, tuple.local, process);
-            }
+            (TcpState::Listen, Some(process)) => self.listens(time, state, process),
             (TcpState::Close, _) => {
                 // A listening socket has no other side.
-                if tuple.remote.port() == 0 {
-                    self.listeners.close(state.end.key, tuple.local);
+                if let Some(tuple) = state.end.tuple
+                    && tuple.remote.port() == 0
+                {
+                    let place = Place::tcp(tuple.local, self.foreign(state.end.netns));
+                    self.listeners.close(state.end.key, &place);
                 }
                 if let Some(id) = self.flows.flow_of(&state.end) {
                     if let Some(flow) = self.flows.get(id) {

@@ -237,8 +237,25 @@ pub struct Listener {
     pub mcp: ::prost::alloc::string::String,
     #[prost(string, optional, tag = "7")]
     pub tls: ::core::option::Option<::prost::alloc::string::String>,
+    /// "unix" | "loopback" | "host" | "private" | "public" | "any"
     #[prost(string, optional, tag = "8")]
     pub exposure: ::core::option::Option<::prost::alloc::string::String>,
+    /// "open" | "closed"; absent: open
+    #[prost(string, optional, tag = "9")]
+    pub state: ::core::option::Option<::prost::alloc::string::String>,
+    /// all HTTP paths with MCP, redacted
+    #[prost(string, repeated, tag = "10")]
+    pub paths: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// inode of its network namespace, where that is not the host's own
+    #[prost(uint32, optional, tag = "11")]
+    pub namespace: ::core::option::Option<u32>,
+    /// mode, owner and group of a unix socket's file, or "abstract"
+    #[prost(string, optional, tag = "12")]
+    pub access: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(uint64, optional, tag = "13")]
+    pub opened_unix_ns: ::core::option::Option<u64>,
+    #[prost(message, repeated, tag = "14")]
+    pub evidence: ::prost::alloc::vec::Vec<Evidence>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -82,6 +82,7 @@ pub mod number {
     pub const RECVFROM: u32 = 45;
     pub const SENDMSG: u32 = 46;
     pub const RECVMSG: u32 = 47;
+    pub const LISTEN: u32 = 50;
     pub const PREADV: u32 = 295;
     pub const PWRITEV: u32 = 296;
     pub const RECVMMSG: u32 = 299;
@@ -99,6 +100,7 @@ pub mod number {
     pub const WRITEV: u32 = 66;
     pub const PREADV: u32 = 69;
     pub const PWRITEV: u32 = 70;
+    pub const LISTEN: u32 = 201;
     pub const SENDTO: u32 = 206;
     pub const RECVFROM: u32 = 207;
     pub const SENDMSG: u32 = 211;

@@ -15,7 +15,10 @@ use crate::{
     emit, end,
     inspect::{self, Call},
     maps::SELF_TGID,
-    probe::registers::{self, Registers, compat, number},
+    probe::{
+        listen,
+        registers::{self, Registers, compat, number},
+    },
     task,
 };
 
@@ -43,6 +46,9 @@ unsafe fn leave(regs: u64, returned: i64) {
         return;
     }
     let registers = Registers(regs);
+    if returned == 0 && registers.number() == number::LISTEN {
+        return listen::tell(registers.argument(0) as u32);
+    }
     let Some((way, source, wanted)) = decode(&registers) else {
         count_compat(&registers, returned);
         return;

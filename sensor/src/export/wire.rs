@@ -166,6 +166,12 @@ fn listener(listener: &Listener) -> v1::Listener {
         exposure: listener
             .exposure
             .map(|exposure| exposure.as_str().to_owned()),
+        state: Some(listener.state.as_str().to_owned()),
+        paths: listener.paths.clone(),
+        namespace: listener.namespace,
+        access: listener.access.clone(),
+        opened_unix_ns: listener.opened,
+        evidence: listener.evidence.iter().map(evidence).collect(),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The running host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::Host;
 use super::digest::Digests;
 use super::path::{Mounts, read_bounded, text_of};
+use super::{Host, UnixSocket, sockets};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
 
@@ -20,6 +20,8 @@ const REFRESH: Duration = Duration::from_secs(10);
 pub struct LiveHost {
     users: HashMap<u32, String>,
     users_read: Option<Instant>,
+    groups: HashMap<u32, String>,
+    groups_read: Option<Instant>,
     addresses: Vec<IpAddr>,
     addresses_read: Option<Instant>,
     digests: Digests,
@@ -35,10 +37,13 @@ impl LiveHost {
         Ok(Self {
             users: HashMap::new(),
             users_read: None,
+            groups: HashMap::new(),
+            groups_read: None,
             addresses: Vec::new(),
             addresses_read: None,
             digests: Digests::start()?,
-            netns: netns(),
+            // Of the first process: the sensor itself may run in a container.
+            netns: sockets::netns("1").or_else(|| sockets::netns("self")),
         })
     }
 }
@@ -85,22 +90,41 @@ impl Host for LiveHost {
     fn netns(&mut self) -> Option<u32> {
         self.netns
     }
-}
 
-/// Of the first process: the sensor itself may run in a container. namespaces(7): `net:[4026531840]`.
-fn netns() -> Option<u32> {
-    let link = fs::read_link("/proc/1/ns/net")
-        .or_else(|_| fs::read_link("/proc/self/ns/net"))
-        .ok()?;
-    let text = link.to_string_lossy().into_owned();
-    text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+    fn netns_of(&mut self, pid: u32) -> Option<u32> {
+        sockets::netns(&pid.to_string())
+    }
+
+    fn unix_sockets(&mut self, pid: u32) -> HashMap<u64, UnixSocket> {
+        sockets::unix_sockets(pid)
+    }
+
+    fn tcp_listening(&mut self) -> HashSet<u64> {
+        sockets::tcp_listening()
+    }
+
+    fn socket_access(&mut self, pid: u32, path: &str) -> Option<String> {
+        if is_old(self.groups_read) {
+            self.groups_read = Some(Instant::now());
+            self.groups = users(&fs::read_to_string("/etc/group").unwrap_or_default());
+            // Owners of files need not be users of processes that were seen.
+            self.users = users(&fs::read_to_string("/etc/passwd").unwrap_or_default());
+        }
+        let (users, groups) = (&self.users, &self.groups);
+        sockets::access(
+            pid,
+            path,
+            |uid| users.get(&uid).cloned(),
+            |gid| groups.get(&gid).cloned(),
+        )
+    }
 }
 
 fn is_old(read: Option<Instant>) -> bool {
     read.is_none_or(|read| read.elapsed() > REFRESH)
 }
 
-/// passwd(5): name, password, uid, and what does not matter here.
+/// passwd(5) and group(5): name, password, id, and what does not matter here.
 fn users(passwd: &str) -> HashMap<u32, String> {
     let line = |line: &str| {
         let mut fields = line.split(':');

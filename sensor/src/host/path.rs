@@ -66,15 +66,7 @@ impl Mounts {
         } else {
             format!("{}/{path}", cwd?)
         };
-        if path.split('/').any(|part| part == "..") || is_remote(&self.info, &path) {
-            return None;
-        }
-        let root = format!("/proc/{}/root", self.pid);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(root, flags, Mode::empty()).ok()?;
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let file = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+        let file = self.opened(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
         let kind = rustix::fs::fstatfs(&file).ok()?.f_type;
         let file = File::from(file);
         let regular = file.metadata().ok()?.is_file();
@@ -83,6 +75,40 @@ impl Mounts {
         let kind = kind as u32;
         (regular && !REMOTE_MAGIC.contains(&kind)).then_some(file)
     }
+
+    /// Mode and owners of what the process calls `path`, an absolute one, if that is a socket on a local file
+    /// system. It is not opened.
+    pub(super) fn socket(&self, path: &str) -> Option<Stat> {
+        let file = self.opened(path, OFlags::PATH)?;
+        let stat = rustix::fs::fstat(&file).ok()?;
+        let socket = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        (socket == rustix::fs::FileType::Socket).then_some(Stat {
+            mode: stat.st_mode,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+        })
+    }
+
+    /// Links are followed within the process's own root.
+    fn opened(&self, path: &str, flags: OFlags) -> Option<rustix::fd::OwnedFd> {
+        let outside = !path.starts_with('/') || path.split('/').any(|part| part == "..");
+        if outside || is_remote(&self.info, path) {
+            return None;
+        }
+        let root = format!("/proc/{}/root", self.pid);
+        let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root, folder, Mode::empty()).ok()?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve).ok()
+    }
+}
+
+/// Who may do what with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) mode: u32,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// proc(5), mountinfo: the fifth field is the mount point, the first after ` - ` the type.

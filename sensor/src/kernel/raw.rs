@@ -178,10 +178,11 @@ fn socket(raw: record::Socket) -> Option<Body> {
         end: end(&raw.end)?,
         state,
         process: (raw.process.pid != 0).then(|| process(raw.process)),
+        held: false,
     }))
 }
 
-/// The state of a TCP socket that the snapshot found held, if it is one that matters.
+/// The state of a socket that the snapshot found held, if it is one that matters.
 pub(crate) fn held_state(bytes: &[u8]) -> Option<SocketState> {
     let (header, _) = read::<record::Header>(bytes)?;
     if header.kind != kind::HOLDER {
@@ -189,7 +190,8 @@ pub(crate) fn held_state(bytes: &[u8]) -> Option<SocketState> {
     }
     let (raw, _) = read::<record::Holder>(bytes)?;
     let state = match (raw.end.channel, raw.end.state) {
-        (channel::TCP, TCP_LISTEN) => TcpState::Listen,
+        // Unix sockets use the same number (net/unix/af_unix.c).
+        (channel::TCP | channel::UNIX, TCP_LISTEN) => TcpState::Listen,
         (channel::TCP, TCP_ESTABLISHED) => TcpState::Established,
         _ => return None,
     };
@@ -197,6 +199,7 @@ pub(crate) fn held_state(bytes: &[u8]) -> Option<SocketState> {
         end: end(&raw.end)?,
         state,
         process: Some(process(raw.process)),
+        held: true,
     })
 }
 

@@ -169,6 +169,12 @@ impl Stdio {
         self.unpaired.retain(|unpaired| unpaired.session != number);
     }
 
+    /// The flows that carry a session.
+    pub fn flows_of(&self, number: SessionNumber) -> impl Iterator<Item = FlowId> + '_ {
+        let own = move |(_, (session, _)): &(&Lane, &(SessionNumber, Role))| *session == number;
+        self.lanes.iter().filter(own).map(|(lane, _)| lane.flow)
+    }
+
     /// Whether a flow carries a session or the beginning of one.
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::time::rfc3339;
-use super::{Channel, Process, ServerKey, SessionId};
+use super::time::{rfc3339, rfc3339_option};
+use super::{Channel, Evidence, Process, ServerKey, SessionId};
 use crate::event::UnixNs;
 
 /// Every client request but `ping`, `initialize` and `server/discover`.
@@ -64,15 +64,15 @@ impl CallStatus {
 /// A listening socket and its process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listener {
-    /// IP address without port, or the name of a unix socket.
+    /// IP address without port; the path of a unix socket, or its abstract name after `@`, redacted.
     pub address: String,
     /// TCP port.
     pub port: Option<u16>,
-    /// HTTP path on which MCP was seen.
+    /// HTTP path on which MCP was seen first, redacted.
     pub path: Option<String>,
     /// TCP or unix.
     pub channel: Channel,
-    /// Who listens.
+    /// Who serves there; where nobody was seen to, who holds the socket.
     pub process: Option<Process>,
     /// Is it MCP?
     pub mcp: ListenerMcp,
@@ -80,6 +80,40 @@ pub struct Listener {
     pub tls: Option<String>,
     /// Who can reach it.
     pub exposure: Option<Exposure>,
+    /// Whether it listens now.
+    pub state: ListenerState,
+    /// All HTTP paths on which MCP was seen, redacted. At most 16.
+    pub paths: Vec<String>,
+    /// Inode number of its network namespace, where that is not the host's own.
+    pub namespace: Option<u32>,
+    /// Who may connect to a unix socket: mode, owner and group of its file, or `abstract`: everybody.
+    pub access: Option<String>,
+    /// Since when it listens; none: since before the sensor.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub opened: Option<UnixNs>,
+    /// What this rests on: who opened it, where it was seen.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Whether a listener still listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListenerState {
+    /// It does.
+    Open,
+    /// It does no more; the last statement about it.
+    Closed,
+}
+
+impl ListenerState {
+    /// The printed word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// Whether a listener speaks MCP, and how that is known.
@@ -106,14 +140,23 @@ impl ListenerMcp {
     }
 }
 
-/// Who can reach a listener, by its address alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// Who can reach a listener, by its address alone: a firewall may still say otherwise. From the few to the many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exposure {
-    /// This host only.
+    /// A unix socket: processes of this host that may open it, see [`Listener::access`].
+    Unix,
+    /// Processes of this host, or of this network namespace.
     Loopback,
-    /// Other hosts, unless a firewall says otherwise.
-    Network,
+    /// A network namespace other than the host's, such as a container's: whoever has a way into it. From beyond
+    /// the host only where its port is published, and then another listener or a firewall rule does that.
+    Host,
+    /// An address for private networks (RFC 1918, RFC 6598, link-local, unique local): hosts on those.
+    Private,
+    /// An address that is valid everywhere.
+    Public,
+    /// Every address that the host has.
+    Any,
 }
 
 impl Exposure {
@@ -121,9 +164,19 @@ impl Exposure {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Unix => "unix",
             Self::Loopback => "loopback",
-            Self::Network => "network",
+            Self::Host => "host",
+            Self::Private => "private",
+            Self::Public => "public",
+            Self::Any => "any",
         }
+    }
+
+    /// Whether other hosts can reach it.
+    #[must_use]
+    pub const fn is_beyond_host(self) -> bool {
+        matches!(self, Self::Private | Self::Public | Self::Any)
     }
 }
 

@@ -122,6 +122,12 @@ fn the_others_print() {
         mcp: ListenerMcp::Seen,
         tls: None,
         exposure: Some(Exposure::Loopback),
+        state: ListenerState::Open,
+        paths: vec![],
+        namespace: None,
+        access: None,
+        opened: None,
+        evidence: vec![],
     }));
     let tools = printed(Body::Tools(Tools {
         server: ServerKey::new("npm:x"),

@@ -5,8 +5,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::escape::escaped;
 use crate::observation::{
-    Body, Call, CallStatus, Client, Coverage, Listener, Observation, Process, Rfc3339, Server,
-    Session, SessionState, Stats, Tools,
+    Body, Call, CallStatus, Client, Coverage, Listener, ListenerState, Observation, Process,
+    Rfc3339, Server, Session, SessionState, Stats, Tools,
 };
 
 /// A line in pieces, each with its colour.
@@ -184,20 +184,24 @@ fn listener(line: Line, listener: &Listener) -> Line {
         Some(_) if listener.address.contains(':') => format!("[{}]", listener.address),
         _ => listener.address.clone(),
     };
+    let reach = match listener.exposure {
+        Some(exposure) if exposure.is_beyond_host() => {
+            format!(" reachable from other hosts ({})", exposure.as_str())
+        }
+        Some(exposure) => format!(" reach {}", exposure.as_str()),
+        None => String::new(),
+    };
+    let closed = match listener.state {
+        ListenerState::Open => "",
+        ListenerState::Closed => "closed ",
+    };
     line.add(&format!(
         "listener {address}{port}{} ",
         listener.path.as_deref().unwrap_or("")
     ))
-    .add(&format!("mcp {} ", listener.mcp.as_str()))
+    .add(&format!("{closed}mcp {} ", listener.mcp.as_str()))
     .add(&named(None, listener.process.as_ref()))
-    .add(
-        listener
-            .exposure
-            .map_or("", |exposure| match exposure.as_str() {
-                "network" => " reachable from the network",
-                _ => "",
-            }),
-    )
+    .add(&reach)
 }
 
 fn tools(line: Line, tools: &Tools) -> Line {

@@ -3,25 +3,23 @@
 //! At once when it is identified and when something about it changes that people look for; seldom when it
 //! merely goes on; a last time when it has ended.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use sha2::{Digest as _, Sha256};
 
+use super::listening::{ListenersTold, named};
 use super::{Output, Pipeline};
 use crate::event::UnixNs;
 use crate::mcp::session::{Outline, Session, SessionNumber};
-use crate::observation::{
-    self, Body, Call, Exposure, Listener, ListenerMcp, Observation, ServerKey, SessionId, Tools,
-};
+use crate::observation::{self, Body, Call, Observation, ServerKey, SessionId, Tools};
+use crate::process::listeners::Place;
 use crate::redact;
 use crate::statement::{Sources, policy_facts};
 
 /// A session that goes on is stated this often, with its new counts.
 const GOES_ON_NS: u64 = 5_000_000_000;
-/// MCP listeners remembered.
-const LISTENERS_MAX: usize = 4096;
 /// Tool definitions remembered, over all servers.
 const TOOLS_MAX: usize = 65_536;
 
@@ -32,7 +30,9 @@ pub(super) struct Told {
     /// Sessions that went on and are stated again when their time comes.
     due: BTreeSet<(UnixNs, SessionNumber)>,
     tools: HashMap<(ServerKey, String), String>,
-    listeners: HashSet<(SocketAddr, Option<String>)>,
+    pub(super) listeners: ListenersTold,
+    /// Where sessions over unix sockets are served; none: on no named socket.
+    pub(super) unix: HashMap<SessionNumber, Option<Place>>,
     judge_again: bool,
 }
 
@@ -154,7 +154,7 @@ impl Pipeline {
         let rev = known.map_or(1, |told| told.last.rev + 1);
         let before = known.map(|told| told.last.facts.client_serves.clone());
         let before = before.unwrap_or_default();
-        let Some(stated) = self.sources(before).session_of(number, id.clone(), rev) else {
+        let Some(mut stated) = self.sources(before).session_of(number, id.clone(), rev) else {
             return;
         };
         let facts = policy_facts(&stated, &self.host_name);
@@ -164,7 +164,10 @@ impl Pipeline {
         if ended {
             self.tell_calls(number, &id, output);
         }
-        self.tell_listener(now, &stated, number, output);
+        let place = self.note_listener(now, number, output);
+        stated
+            .evidence
+            .extend(place.and_then(|place| named(&place)));
         let body = Body::Session(Box::new(stated.clone()));
         output.observations.push(Observation { time: now, body });
         self.tell_calls(number, &id, output);
@@ -193,50 +196,6 @@ impl Pipeline {
                 },
             );
         }
-    }
-
-    /// A server of this host was seen to speak MCP on an address: that is a listener, told once.
-    fn tell_listener(
-        &mut self,
-        now: UnixNs,
-        stated: &observation::Session,
-        number: SessionNumber,
-        output: &mut Output,
-    ) {
-        let server = self.sessions.get(number).and_then(|session| session.server);
-        let (Some(server), Some(address)) = (server, stated.facts.server_address) else {
-            return;
-        };
-        // Where it is bound says who can reach it; where it was reached, only who did.
-        let bound = self
-            .listeners
-            .of(server)
-            .into_iter()
-            .find(|own| own.port() == address.port());
-        let bound = bound.unwrap_or(address);
-        let path = stated.facts.path.clone();
-        if self.told.listeners.len() >= LISTENERS_MAX {
-            self.told.listeners.clear();
-        }
-        if !self.told.listeners.insert((bound, path.clone())) {
-            return;
-        }
-        let exposure = if bound.ip().is_loopback() {
-            Exposure::Loopback
-        } else {
-            Exposure::Network
-        };
-        let body = Body::Listener(Listener {
-            address: bound.ip().to_string(),
-            port: Some(bound.port()),
-            path,
-            channel: stated.channel,
-            process: stated.server.process.clone(),
-            mcp: ListenerMcp::Seen,
-            tls: None,
-            exposure: Some(exposure),
-        });
-        output.observations.push(Observation { time: now, body });
     }
 
     fn tell_calls(&mut self, number: SessionNumber, id: &SessionId, output: &mut Output) {
@@ -301,6 +260,7 @@ impl Pipeline {
         self.sessions.forget(number);
         self.stdio.forget(number);
         self.http.forget(number);
+        self.told.unix.remove(&number);
     }
 
     fn sources(&mut self, client_served: Vec<SocketAddr>) -> Split<'_> {

@@ -1,0 +1,146 @@
+//! Names of unix sockets and which sockets listen, as /proc lists them for one network namespace.
+
+use std::collections::{HashMap, HashSet};
+
+use super::path::{Mounts, read_bounded};
+
+/// Longest list that is read, in bytes: about 100,000 sockets.
+const LIST_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// `__SO_ACCEPTCON` (include/uapi/linux/net.h): it listens.
+const LISTENING: u64 = 1 << 16;
+/// `TCP_LISTEN` as /proc/net/tcp prints it.
+const TCP_LISTEN: &str = "0A";
+
+/// A unix socket as its network namespace lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its path, or its abstract name after `@`; what was accepted on a named socket has its name.
+    pub name: Option<String>,
+    /// It listens.
+    pub listening: bool,
+}
+
+/// The unix sockets that a process could see, by inode number; empty when it is gone.
+pub(super) fn unix_sockets(pid: u32) -> HashMap<u64, UnixSocket> {
+    let list = read_bounded(&format!("/proc/{pid}/net/unix"), LIST_BYTES_MAX);
+    list.as_deref().map(parse_unix).unwrap_or_default()
+}
+
+/// proc(5), /proc/net/unix: `Num RefCount Protocol Flags Type St Inode Path`; the path may hold anything but a
+/// line feed, which it may hold too: such a rest is no line of this form.
+fn parse_unix(list: &str) -> HashMap<u64, UnixSocket> {
+    let socket = |line: &str| {
+        let mut rest = line;
+        let mut fields = [""; 7];
+        for field in &mut fields {
+            rest = rest.trim_start_matches(' ');
+            let end = rest.find(' ').unwrap_or(rest.len());
+            (*field, rest) = rest.split_at(end);
+        }
+        let flags = u64::from_str_radix(fields[3], 16).ok()?;
+        let inode: u64 = fields[6].parse().ok().filter(|inode| *inode != 0)?;
+        let name = rest.strip_prefix(' ').filter(|name| !name.is_empty());
+        let socket = UnixSocket {
+            name: name.map(str::to_owned),
+            listening: flags & LISTENING != 0,
+        };
+        Some((inode, socket))
+    };
+    list.lines().skip(1).filter_map(socket).collect()
+}
+
+/// Inode numbers of TCP sockets that listen in the first process's network namespace.
+pub(super) fn tcp_listening() -> HashSet<u64> {
+    ["/proc/1/net/tcp", "/proc/1/net/tcp6"]
+        .into_iter()
+        .filter_map(|path| read_bounded(path, LIST_BYTES_MAX))
+        .flat_map(|list| parse_tcp(&list))
+        .collect()
+}
+
+/// proc(5), /proc/net/tcp: the fourth field is the state, the tenth the inode.
+fn parse_tcp(list: &str) -> Vec<u64> {
+    let inode = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        (fields.nth(3)? == TCP_LISTEN).then_some(())?;
+        fields.nth(5)?.parse().ok()
+    };
+    list.lines().skip(1).filter_map(inode).collect()
+}
+
+/// The network namespace of a process. namespaces(7): `net:[4026531840]`.
+pub(super) fn netns(process: &str) -> Option<u32> {
+    let link = std::fs::read_link(format!("/proc/{process}/ns/net")).ok()?;
+    let text = link.to_string_lossy().into_owned();
+    text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Mode, owner and group of a socket's file as the process sees it, such as `0660 root:docker`: unix(7), who may
+/// write to the file may connect. Names of users and groups are the host's.
+pub(super) fn access(
+    pid: u32,
+    path: &str,
+    user: impl Fn(u32) -> Option<String>,
+    group: impl Fn(u32) -> Option<String>,
+) -> Option<String> {
+    let file = Mounts::of(pid)?.socket(path)?;
+    let owner = user(file.uid).unwrap_or_else(|| file.uid.to_string());
+    let group = group(file.gid).unwrap_or_else(|| file.gid.to_string());
+    Some(format!("{:04o} {owner}:{group}", file.mode & 0o7777))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unix_sockets_and_their_names() {
+        let list = "\
+Num       RefCount Protocol Flags    Type St Inode Path
+ffff8880: 00000002 00000000 00010000 0001 01 17001 /run/with space.sock
+ffff8881: 00000003 00000000 00000000 0001 03 17002 /run/with space.sock
+ffff8882: 00000002 00000000 00010000 0001 01    93 @abstract
+ffff8883: 00000003 00000000 00000000 0001 03 17004
+ffff8884: 00000003 00000000 00000000 0001 03     0 /embryo
+broken
+";
+        let sockets = parse_unix(list);
+        let socket = |name: Option<&str>, listening| UnixSocket {
+            name: name.map(str::to_owned),
+            listening,
+        };
+        assert_eq!(sockets.len(), 4);
+        assert_eq!(sockets[&17001], socket(Some("/run/with space.sock"), true));
+        assert_eq!(sockets[&17002], socket(Some("/run/with space.sock"), false));
+        assert_eq!(sockets[&93], socket(Some("@abstract"), true));
+        assert_eq!(sockets[&17004], socket(None, false));
+    }
+
+    #[test]
+    fn tcp_sockets_that_listen() {
+        let list = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0 100 0
+   1: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 4243 1 0 100 0
+short 0A
+";
+        assert_eq!(parse_tcp(list), [4242]);
+    }
+
+    #[test]
+    fn a_live_socket_is_found_with_its_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("own.sock");
+        let socket = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+        let text = path.to_string_lossy().into_owned();
+        let own = std::process::id();
+        let found = unix_sockets(own)
+            .into_values()
+            .find(|socket| socket.name.as_deref() == Some(&text));
+        assert!(found.expect("it is listed").listening);
+        let nobody = |_| None;
+        let access = access(own, &text, nobody, nobody).expect("a file");
+        assert!(access.starts_with("07"), "{access}");
+        drop(socket);
+    }
+}
