@@ -159,26 +159,54 @@ SELECT
 FROM coverage_fact AS c
 GROUP BY c.host, c.what, c.pid, c.exe;
 
--- Listening sockets, as last reported.
+-- One row for each listener: an address, port and network namespace of a host on which something listens, or listened.
 CREATE OR REPLACE VIEW listeners {on_cluster} AS
 SELECT
     l.host AS host, -- Host.
-    l.address AS address, -- Address it listens on.
-    l.port AS port, -- Port; null for a unix socket.
-    l.path AS path, -- Path of the unix socket, or the HTTP path MCP was seen on.
-    argMax(tuple(l.channel), l.time).1 AS channel, -- tcp or unix.
-    argMax(tuple(l.pid), l.time).1 AS pid, -- Process that listens.
-    argMax(tuple(l.exe), l.time).1 AS exe, -- Its executable.
-    argMax(l.argv, l.time) AS argv, -- Its arguments, redacted; [] where unknown.
-    argMax(tuple(l.user), l.time).1 AS user, -- Its user.
-    argMax(tuple(l.container), l.time).1 AS container, -- Container it runs in.
-    argMax(l.mcp, l.time) AS mcp, -- seen, probed or unknown.
-    argMax(tuple(l.tls), l.time).1 AS tls, -- TLS library, if any.
-    argMax(tuple(l.exposure), l.time).1 AS exposure, -- Who can reach it.
-    min(l.time) AS first_seen, -- First report.
-    max(l.time) AS last_seen -- Last report.
-FROM listener_fact AS l
-GROUP BY l.host, l.address, l.port, l.path;
+    l.address AS address, -- Address it listens on; of a unix socket its path, or its abstract name after @.
+    nullIf(l.port, 0) AS port, -- Port; null for a unix socket.
+    if(l.now.7 != 'seen' AND l.stays, l.mcp.4, l.now.10) AS path, -- The HTTP path MCP was seen on first.
+    l.now.1 AS channel, -- tcp or unix.
+    l.now.2 AS pid, -- Process that serves there; where nobody was seen to, the one that holds the socket.
+    l.now.3 AS exe, -- Its executable.
+    l.now.4 AS argv, -- Its arguments, redacted; [] where unknown.
+    l.now.5 AS user, -- Its user.
+    l.now.6 AS container, -- Container it runs in.
+    if(l.stays, 'seen', l.now.7) AS mcp, -- seen: MCP was observed on it while this process listened; probed; unknown.
+    l.now.8 AS tls, -- TLS library, if any.
+    l.now.9 AS exposure, -- Who can reach it by its address: unix, loopback, host (a network namespace of its own), private, public or any.
+    l.first_seen AS first_seen, -- First report.
+    l.last_seen AS last_seen, -- Last report.
+    if(l.now.17 = 'closed' OR l.stale, 'closed', 'open') AS state, -- open or closed; closed too once its sensor was started anew and did not report it within a minute.
+    if(l.now.17 = 'closed' OR l.stale, l.last_seen, NULL) AS closed, -- When it was last known, if it is closed.
+    if(l.now.7 != 'seen' AND l.stays, l.mcp.5, l.now.11) AS paths, -- All HTTP paths MCP was seen on, at most 16.
+    nullIf(l.namespace, 0) AS namespace, -- Inode of its network namespace; null: the host's own.
+    l.now.12 AS access, -- Who may connect to a unix socket: mode, owner and group of its file, or abstract (everybody).
+    l.now.13 AS opened, -- Since when it listens; null: since before the sensor.
+    l.now.14 AS uid, -- Its user's number.
+    l.now.15 AS started, -- When the process started: with the pid it tells processes apart.
+    if(l.mcp.1 > toDateTime64(0, 6, 'UTC'), l.mcp.1, NULL) AS mcp_seen, -- Last report that MCP was seen on this address, by whichever process.
+    CAST(l.now.16, 'Array(Tuple(source String, fact String, quality String))') AS evidence -- What it rests on: who opened it, where it was seen.
+FROM
+(
+    SELECT x.host AS host, x.address AS address, x.port AS port, x.namespace AS namespace, x.first_seen AS first_seen,
+           x.last_seen AS last_seen, x.now AS now, x.mcp AS mcp,
+           x.mcp.2 IS NOT NULL AND x.mcp.2 = x.now.2 AND x.mcp.3 IS NOT DISTINCT FROM x.now.15 AS stays,
+           x.host IN
+           (
+               SELECT h.host FROM sensor_hello AS h FINAL
+               LEFT JOIN (SELECT f.host AS host, f.run AS run, min(f.received) AS began FROM listener_fact AS f GROUP BY f.host, f.run) AS r
+                   ON r.host = h.host AND r.run = h.run
+               WHERE h.run != '' AND if(r.host = '', h.received, r.began) < now64(6) - INTERVAL 1 MINUTE
+           )
+           AND (x.host, x.now.18) NOT IN (SELECT h.host, h.run FROM sensor_hello AS h FINAL) AS stale
+    FROM
+    (
+        SELECT n.host AS host, n.address AS address, n.port AS port, n.namespace AS namespace,
+               min(n.first_seen) AS first_seen, max(n.last_seen) AS last_seen, argMaxMerge(n.told) AS now, argMaxIfMerge(n.seen) AS mcp
+        FROM listener_now AS n GROUP BY n.host, n.address, n.port, n.namespace
+    ) AS x
+) AS l;
 
 -- Every version of every tool definition, by server and tool.
 CREATE OR REPLACE VIEW tools {on_cluster} AS

@@ -13,7 +13,7 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 4] = [
+const STEPS: [(&str, &str); 5] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
@@ -24,11 +24,15 @@ const STEPS: [(&str, &str); 4] = [
         "0004_findings",
         include_str!("../../schema/0004_findings.sql"),
     ),
+    (
+        "0006_listeners",
+        include_str!("../../schema/0006_listeners.sql"),
+    ),
 ];
 /// The documented views.
 pub const VIEWS: &str = include_str!("../../schema/views.sql");
 /// Tables whose facts end with the retention, and the column it goes by.
-const EXPIRING: [(&str, &str); 9] = [
+const EXPIRING: [(&str, &str); 10] = [
     ("batch_ledger", "received"),
     ("sensor_hello", "received"),
     ("session_fact", "received"),
@@ -36,6 +40,7 @@ const EXPIRING: [(&str, &str); 9] = [
     ("stats_fact", "received"),
     ("coverage_fact", "received"),
     ("listener_fact", "received"),
+    ("listener_now", "received"),
     ("verdict_fact", "decided"),
     ("verdict_now", "decided"),
 ];

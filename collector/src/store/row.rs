@@ -176,6 +176,19 @@ pub struct ListenerRow {
     pub tls: Option<String>,
     pub exposure: Option<String>,
     pub received: Micros,
+    /// Run of the sensor that saw it, hex; empty: the sensor tells none.
+    pub run: String,
+    pub state: String,
+    pub paths: Vec<String>,
+    /// Inode of its network namespace; 0: the host's own.
+    pub namespace: u32,
+    pub access: Option<String>,
+    pub opened: Option<Micros>,
+    pub uid: Option<u32>,
+    /// When its process started.
+    pub started: Option<Micros>,
+    /// Source, fact, quality.
+    pub evidence: Vec<(String, String, String)>,
 }
 
 /// `tool_fact`

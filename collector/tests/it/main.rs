@@ -6,6 +6,7 @@ mod engine;
 mod findings;
 mod ingest;
 mod lifecycle;
+mod listeners;
 mod observations;
 mod page;
 mod policy;

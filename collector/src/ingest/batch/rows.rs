@@ -293,6 +293,21 @@ impl<'a> Maker<'a> {
             tls: text(listener.tls),
             exposure: text(listener.exposure),
             received: self.received,
+            run: self.run.clone(),
+            state: if listener.state.as_deref() == Some("closed") {
+                "closed".to_owned()
+            } else {
+                "open".to_owned()
+            },
+            paths: texts(listener.paths),
+            namespace: listener.namespace.unwrap_or(0),
+            access: text(listener.access),
+            opened: listener
+                .opened_unix_ns
+                .and_then(|ns| believed(ns, self.received)),
+            uid: seen.uid,
+            started: seen.started,
+            evidence: evidence(listener.evidence),
         });
     }
 }
