@@ -9,14 +9,13 @@ use serde::de::DeserializeOwned;
 use crate::answer::Answer;
 use crate::place::Place;
 
-/// The collector gives up on a question long before.
-const TIMEOUT_S: u64 = 120;
 /// Answers are bounded in rows by the collector; this is for one that is not ours.
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
 
 /// The collector's HTTP API.
 pub(crate) struct Api {
     place: Place,
+    timeout_s: u64,
 }
 
 /// What the API says when it cannot.
@@ -61,9 +60,9 @@ impl std::fmt::Display for Remark {
 }
 
 impl Api {
-    /// At that place.
-    pub(crate) const fn at(place: Place) -> Self {
-        Self { place }
+    /// At that place. `timeout_s` bounds each question from first to last byte.
+    pub(crate) const fn at(place: Place, timeout_s: u64) -> Self {
+        Self { place, timeout_s }
     }
 
     /// Rows of a view, narrowed by filters.
@@ -102,17 +101,23 @@ impl Api {
         let answer = request
             .with_header("Authorization", format!("Bearer {}", self.place.token))
             .with_header("Accept", "application/json")
-            .with_timeout(TIMEOUT_S)
+            .with_timeout(self.timeout_s)
             .with_follow_redirects(false)
             .send_lazy()
             .map_err(|error| {
+                if is_timeout(&error) {
+                    return self.silent();
+                }
                 anyhow!("cannot reach the collector at {api}: {error}; is it running? `make run` starts one, --api names another")
             })?;
         let status = answer.status_code;
         let mut body = Vec::new();
-        (answer.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut body)).with_context(|| {
-            format!("the answer of the collector at {api} broke off; try again")
-        })?;
+        match answer.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut body) {
+            Err(error) if is_late(error.kind()) => return Err(self.silent()),
+            read => read.with_context(|| {
+                format!("the answer of the collector at {api} broke off; try again")
+            })?,
+        };
         if body.len() as u64 > ANSWER_BYTES_MAX {
             bail!(
                 "the answer of {api} is longer than {ANSWER_BYTES_MAX} bytes; narrow the question"
@@ -124,6 +129,15 @@ impl Api {
         serde_json::from_slice(&body).with_context(|| {
             format!("{api} answers, but not as a collector of this version does; check --api")
         })
+    }
+
+    fn silent(&self) -> anyhow::Error {
+        let Self { place, timeout_s } = self;
+        anyhow!(
+            "the collector at {} did not answer within {timeout_s} s; it may be busy or stuck: narrow the question, \
+             look at the collector's log, or wait longer with --timeout",
+            place.api
+        )
     }
 
     fn refusal(&self, status: u16, body: &[u8]) -> anyhow::Error {
@@ -155,6 +169,17 @@ impl Api {
         }
         anyhow!(text)
     }
+}
+
+fn is_timeout(error: &minreq::Error) -> bool {
+    matches!(error, minreq::Error::IoError(error) if is_late(error.kind()))
+}
+
+const fn is_late(kind: std::io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock
+    )
 }
 
 /// `?name=value&…`, everything percent-encoded that is not a letter, digit or one of `-._~`.

@@ -47,6 +47,10 @@ struct Common {
     /// File with the API's token
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// How long to wait for the collector's answer, in seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: u64,
     /// How to print
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -71,7 +75,7 @@ enum Action {
     Sessions(view::sessions::Filters),
     /// Requests made in sessions
     Calls(view::calls::Filters),
-    /// Listening sockets
+    /// What listens on the hosts, where MCP was seen on it, and who can reach it
     Listeners(view::listeners::Filters),
     /// What is worth a decision: shadow servers, exposed listeners, gaps
     Findings(view::findings::Filters),
@@ -81,6 +85,8 @@ enum Action {
         #[command(subcommand)]
         action: show::Action,
     },
+    /// Tool definitions: every version of each, by digest
+    Tools(view::tools::Filters),
     /// Sensors and how they do
     Sensors(view::sensors::Filters),
     /// What sensors cannot read, and why
@@ -103,10 +109,11 @@ impl Command {
         let Common {
             api,
             token_file,
+            timeout,
             format,
         } = self.common;
         let place = place::find(api, token_file)?;
-        let api = Api::at(place);
+        let api = Api::at(place, timeout);
         match self.action {
             Action::Servers(filters) => list(&api, &view::servers::VIEW, &filters.pairs(), format),
             Action::Sessions(filters) => {
@@ -120,6 +127,7 @@ impl Command {
                 list(&api, &view::findings::VIEW, &filters.pairs(), format)
             }
             Action::Show { action } => action.run(&api, format),
+            Action::Tools(filters) => list(&api, &view::tools::VIEW, &filters.pairs(), format),
             Action::Sensors(filters) => list(&api, &view::sensors::VIEW, &filters.pairs(), format),
             Action::Coverage(filters) => {
                 list(&api, &view::coverage::VIEW, &filters.pairs(), format)

@@ -9,19 +9,21 @@ use std::io::{self, IsTerminal};
 /// What a table is written on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paper {
-    /// Columns.
-    pub(crate) width: usize,
+    /// Columns; none: lines may be as long as they like.
+    pub(crate) width: Option<usize>,
     /// Colour may be used.
     pub(crate) colour: bool,
 }
 
-/// Where nothing else is known.
+/// Of a terminal that does not say.
 const WIDTH: usize = 80;
 const WIDTH_MIN: usize = 40;
+/// Of a cell, where the lines have no end: what a stranger chose is not to blow up all the others.
+pub(crate) const CELL_WIDTH_MAX: usize = 400;
 
 impl Paper {
-    /// Standard output: `COLUMNS`, else the terminal's width, else 80. Colour on a terminal only, and
-    /// not with `NO_COLOR` or `TERM=dumb`.
+    /// Standard output: `COLUMNS`, else the terminal's width, else 80; without an end where it is no terminal, for
+    /// a program there wants all of it. Colour on a terminal only, and not with `NO_COLOR` or `TERM=dumb`.
     pub(crate) fn of_stdout() -> Self {
         let out = io::stdout();
         let terminal = out.is_terminal();
@@ -29,13 +31,11 @@ impl Paper {
             .ok()
             .and_then(|columns| columns.parse().ok());
         let measured = terminal_size::terminal_size_of(&out).map(|(width, _)| width.0.into());
-        let width = variable
-            .or_else(|| measured.filter(|_| terminal))
-            .unwrap_or(WIDTH);
+        let width = variable.or_else(|| terminal.then(|| measured.unwrap_or(WIDTH)));
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            width: width.max(WIDTH_MIN),
+            width: width.map(|width: usize| width.max(WIDTH_MIN)),
             colour: terminal && !plain,
         }
     }

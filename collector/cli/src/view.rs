@@ -7,6 +7,7 @@ pub(crate) mod listeners;
 pub(crate) mod sensors;
 pub(crate) mod servers;
 pub(crate) mod sessions;
+pub(crate) mod tools;
 
 use serde_json::Value;
 
@@ -51,8 +52,10 @@ pub(crate) enum Kind {
     Identity,
     /// On the right.
     Number,
-    /// The time of today, the date of other days (UTC).
+    /// The time of today, date and time of other days, the date of other years (UTC).
     Time,
+    /// A long id: its start, where there is no room for all of it.
+    Id,
     /// The last part of a path.
     File,
     /// Microseconds as milliseconds.
@@ -191,11 +194,14 @@ fn text(value: &Value, kind: Kind) -> String {
     }
 }
 
-/// `2026-01-31T09:00:00.123456Z` as `09:00:00` on that day and `2026-01-31` on others.
+/// `2026-01-31T09:00:00.123456Z` as `09:00:00` on that day, `01-31 09:00` in that year and `2026-01-31` in others.
 fn time_of(time: &str, today: &str) -> String {
     let day = time.get(..10).unwrap_or(time);
-    match time.get(11..19) {
-        Some(clock) if day == today => clock.to_owned(),
+    match (time.get(11..19), time.get(11..16)) {
+        (Some(clock), _) if day == today => clock.to_owned(),
+        (_, Some(minute)) if day.get(..5) == today.get(..5) => {
+            format!("{} {minute}", day.get(5..).unwrap_or(day))
+        }
         _ => day.to_owned(),
     }
 }
@@ -225,8 +231,11 @@ fn colour(word: &str) -> Option<u8> {
     match word {
         "approved" => Some(32),
         "sanctioned" => Some(36),
-        "critical" | "high" | "shadow" | "error" | "tool_error" | "detached" => Some(31),
-        "medium" | "unknown" | "opaque" | "late" | "shed" | "unanswered" | "cancelled" => Some(33),
+        "critical" | "high" | "shadow" | "error" | "tool_error" | "detached" | "any" | "public" => {
+            Some(31)
+        }
+        "medium" | "unknown" | "opaque" | "late" | "shed" | "unanswered" | "cancelled"
+        | "private" => Some(33),
         _ => None,
     }
 }
@@ -267,8 +276,46 @@ impl Range {
     }
 }
 
-/// What the verdict filters take.
-pub(crate) const VERDICTS: [&str; 4] = ["approved", "sanctioned", "shadow", "unknown"];
+/// Filters on sessions, and on what belongs to them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct OfSession {
+    /// Seen on this host
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Whose client this user runs
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Of this server: its identity (of bin:… the start is enough) or the name it gives itself
+    #[arg(long, value_name = "SERVER")]
+    server: Option<String>,
+    /// Of this session; the start of its id is enough
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// By this AI application or client name
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Judged so
+    #[arg(long, value_name = "VERDICT", ignore_case = true,
+        value_parser = ["approved", "sanctioned", "shadow", "unknown"])]
+    verdict: Option<String>,
+    /// By this route
+    #[arg(long, value_name = "ROUTE", ignore_case = true,
+        value_parser = ["local", "direct", "gateway", "bridge", "inbound", "opaque"])]
+    route: Option<String>,
+}
+
+impl OfSession {
+    fn pairs(&self) -> Pairs {
+        Pairs::default()
+            .with("host", self.host.as_ref())
+            .with("user", self.user.as_ref())
+            .with("server", self.server.as_ref())
+            .with("session", self.session.as_ref())
+            .with("client", self.client.as_ref())
+            .with("verdict", self.verdict.as_ref())
+            .with("route", self.route.as_ref())
+    }
+}
 
 /// A time as the API takes it: whether its form is right, before anything is asked.
 fn since(text: &str) -> Result<String, &'static str> {
@@ -352,7 +399,11 @@ mod tests {
         );
         assert_eq!(
             time_of("2026-01-31T09:08:07.123Z", "2026-02-01"),
-            "2026-01-31"
+            "01-31 09:08"
+        );
+        assert_eq!(
+            time_of("2025-12-31T09:08:07.123Z", "2026-02-01"),
+            "2025-12-31"
         );
         assert_eq!(time_of("nonsense", "2026-02-01"), "nonsense");
         assert_eq!(time_of("", "2026-02-01"), "");

@@ -65,7 +65,8 @@ impl Request {
 
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gnomon"));
-    command.current_dir(folder).env_clear().env("USER", "ann");
+    command.current_dir(folder).env_clear();
+    command.env("USER", "ann").env("COLUMNS", "80");
     command
 }
 
@@ -97,9 +98,11 @@ fn sessions(arguments: &[&str], columns: Option<&str>) -> String {
         .args(arguments)
         .args(["--api", &api, "--token-file"])
         .arg(token);
-    if let Some(columns) = columns {
-        command.env("COLUMNS", columns);
-    }
+    match columns {
+        Some("") => command.env_remove("COLUMNS"),
+        Some(columns) => command.env("COLUMNS", columns),
+        None => &mut command,
+    };
     let output = command.output().unwrap();
     thread.join().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -118,6 +121,61 @@ fn a_table_fits_80_columns() {
 #[test]
 fn a_wide_table_has_more_columns() {
     insta::assert_snapshot!(sessions(&[], Some("200")));
+}
+
+#[test]
+fn a_table_for_another_program_is_not_cut() {
+    let table = sessions(&[], Some(""));
+    let canned: serde_json::Value = serde_json::from_str(SESSIONS).unwrap();
+    for row in canned["rows"].as_array().unwrap() {
+        for column in ["id", "server"] {
+            let whole = row[column].as_str().unwrap();
+            let whole = if whole.starts_with("bin:") {
+                &whole[..12]
+            } else {
+                whole
+            };
+            assert!(table.contains(whole), "{whole} is not in\n{table}");
+        }
+    }
+    assert!(!table.contains('…'), "{table}");
+}
+
+#[test]
+fn a_collector_that_hangs_is_not_waited_for_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    let slow = std::thread::spawn(move || {
+        // One never answers, the other never ends.
+        let (first, _) = listener.accept().unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        Request::read(&mut second);
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{";
+        second.write_all(head.as_bytes()).unwrap();
+        // Until the program has gone.
+        let _ = second.read_to_end(&mut Vec::new());
+        drop(first);
+    });
+    for _ in 0..2 {
+        let output = gnomon(&api, &["sessions", "--timeout", "1"]);
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains("did not answer within 1 s"), "{said}");
+        assert!(said.contains("--timeout"), "{said}");
+    }
+    slow.join().unwrap();
+}
+
+#[test]
+fn words_are_taken_in_any_case() {
+    let (api, thread) = answer("200 OK", "{\"columns\":[],\"rows\":[]}");
+    let output = gnomon(
+        &api,
+        &["sessions", "--verdict", "Shadow", "--state", "OPEN"],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let line = thread.join().unwrap().line;
+    assert!(line.contains("verdict=Shadow&state=OPEN"), "{line}");
 }
 
 #[test]
@@ -160,6 +218,7 @@ fn every_listing_has_a_table() {
         "sessions",
         "calls",
         "listeners",
+        "tools",
         "sensors",
         "coverage",
     ] {

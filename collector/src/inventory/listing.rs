@@ -3,7 +3,11 @@
 use thiserror::Error;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{query::Answer, question::Question};
+use super::{
+    prefix::{self, PrefixError},
+    query::Answer,
+    question::Question,
+};
 use crate::store::{Store, StoreError};
 
 /// Rows of a listing without `limit`.
@@ -68,21 +72,24 @@ pub const VIEWS: [View; 11] = [
         order: "started DESC, host, id",
         time: "last_seen",
         filters: &[
-            ("host", "host = {host:String}"),
-            ("user", "client_user = {user:String}"),
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
+            ("user", "lowerUTF8(client_user) = lowerUTF8({user:String})"),
             (
                 "server",
-                "(server = {server:String} OR server_name = {server:String})",
+                "(lowerUTF8(server) = lowerUTF8({server:String}) OR lowerUTF8(server_name) = lowerUTF8({server:String}))",
             ),
             ("session", "id = {session:String}"),
             (
                 "client",
-                "(client_application = {client:String} OR client_name = {client:String})",
+                "(lowerUTF8(client_application) = lowerUTF8({client:String}) OR lowerUTF8(client_name) = lowerUTF8({client:String}))",
             ),
             ("key", "server = {key:String}"),
-            ("verdict", "verdict = {verdict:String}"),
-            ("route", "route = {route:String}"),
-            ("state", "state = {state:String}"),
+            (
+                "verdict",
+                "lowerUTF8(verdict) = lowerUTF8({verdict:String})",
+            ),
+            ("route", "lowerUTF8(route) = lowerUTF8({route:String})"),
+            ("state", "lowerUTF8(state) = lowerUTF8({state:String})"),
         ],
     },
     View {
@@ -90,20 +97,35 @@ pub const VIEWS: [View; 11] = [
         order: "last_seen DESC, server",
         time: "last_seen",
         filters: &[
-            ("host", "has(hosts, {host:String})"),
-            ("user", "has(users, {user:String})"),
+            (
+                "host",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({host:String}), hosts)",
+            ),
+            (
+                "user",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({user:String}), users)",
+            ),
             (
                 "server",
-                "(server = {server:String} OR has(names, {server:String}))",
+                "(lowerUTF8(server) = lowerUTF8({server:String}) OR arrayExists(x -> lowerUTF8(x) = lowerUTF8({server:String}), names))",
             ),
             (
                 "session",
                 "server IN (SELECT server FROM sessions WHERE id = {session:String})",
             ),
             ("key", "server = {key:String}"),
-            ("client", "has(clients, {client:String})"),
-            ("verdict", "verdict = {verdict:String}"),
-            ("route", "has(routes, {route:String})"),
+            (
+                "client",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({client:String}), clients)",
+            ),
+            (
+                "verdict",
+                "lowerUTF8(verdict) = lowerUTF8({verdict:String})",
+            ),
+            (
+                "route",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({route:String}), routes)",
+            ),
         ],
     },
     View {
@@ -111,39 +133,42 @@ pub const VIEWS: [View; 11] = [
         order: "time DESC, host, session, number DESC",
         time: "time",
         filters: &[
-            ("host", "host = {host:String}"),
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
             ("session", "session = {session:String}"),
-            ("method", "method = {method:String}"),
-            ("name", "name = {name:String}"),
-            ("status", "status = {status:String}"),
-            ("user", "client_user = {user:String})"),
+            ("method", "lowerUTF8(method) = lowerUTF8({method:String})"),
+            ("name", "lowerUTF8(name) = lowerUTF8({name:String})"),
+            ("status", "lowerUTF8(status) = lowerUTF8({status:String})"),
+            ("user", "lowerUTF8(client_user) = lowerUTF8({user:String}))"),
             (
                 "server",
-                "server = {server:String} OR server_name = {server:String})",
+                "lowerUTF8(server) = lowerUTF8({server:String}) OR lowerUTF8(server_name) = lowerUTF8({server:String}))",
             ),
             ("key", "server = {key:String})"),
             (
                 "client",
-                "client_application = {client:String} OR client_name = {client:String})",
+                "lowerUTF8(client_application) = lowerUTF8({client:String}) OR lowerUTF8(client_name) = lowerUTF8({client:String}))",
             ),
-            ("verdict", "verdict = {verdict:String})"),
-            ("route", "route = {route:String})"),
+            (
+                "verdict",
+                "lowerUTF8(verdict) = lowerUTF8({verdict:String}))",
+            ),
+            ("route", "lowerUTF8(route) = lowerUTF8({route:String}))"),
         ],
     },
     View {
         name: "sensors",
         order: "host",
         time: "last_seen",
-        filters: &[("host", "host = {host:String}")],
+        filters: &[("host", "lowerUTF8(host) = lowerUTF8({host:String})")],
     },
     View {
         name: "coverage",
         order: "last_seen DESC, host, what",
         time: "last_seen",
         filters: &[
-            ("host", "host = {host:String}"),
-            ("user", "user = {user:String}"),
-            ("state", "state = {state:String}"),
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
+            ("user", "lowerUTF8(user) = lowerUTF8({user:String})"),
+            ("state", "lowerUTF8(state) = lowerUTF8({state:String})"),
         ],
     },
     View {
@@ -151,9 +176,16 @@ pub const VIEWS: [View; 11] = [
         order: "host, address, port",
         time: "last_seen",
         filters: &[
-            ("host", "host = {host:String}"),
-            ("user", "user = {user:String}"),
-            ("mcp", "mcp = {mcp:String}"),
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
+            ("user", "lowerUTF8(user) = lowerUTF8({user:String})"),
+            ("mcp", "lowerUTF8(mcp) = lowerUTF8({mcp:String})"),
+            (
+                "exposure",
+                "lowerUTF8(exposure) = lowerUTF8({exposure:String})",
+            ),
+            ("state", "lowerUTF8(state) = lowerUTF8({state:String})"),
+            ("address", "address = {address:String}"),
+            ("port", "toString(port) = {port:String}"),
         ],
     },
     View {
@@ -161,8 +193,12 @@ pub const VIEWS: [View; 11] = [
         order: "server, tool, first DESC",
         time: "last_seen",
         filters: &[
-            ("host", "has(hosts, {host:String})"),
-            ("server", "server = {server:String}"),
+            (
+                "host",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({host:String}), hosts)",
+            ),
+            ("server", "lowerUTF8(server) = lowerUTF8({server:String})"),
+            ("tool", "lowerUTF8(tool) = lowerUTF8({tool:String})"),
         ],
     },
     View {
@@ -170,9 +206,12 @@ pub const VIEWS: [View; 11] = [
         order: "decided DESC, host, session",
         time: "decided",
         filters: &[
-            ("host", "host = {host:String}"),
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
             ("session", "session = {session:String}"),
-            ("verdict", "verdict = {verdict:String}"),
+            (
+                "verdict",
+                "lowerUTF8(verdict) = lowerUTF8({verdict:String})",
+            ),
         ],
     },
     View {
@@ -182,17 +221,32 @@ pub const VIEWS: [View; 11] = [
         time: "last_seen",
         filters: &[
             ("finding", "id = {finding:String}"),
-            ("state", "state = {state:String}"),
-            ("severity", "severity = {severity:String}"),
-            ("class", "class = {class:String}"),
-            ("host", "has(hosts, {host:String})"),
-            ("user", "has(users, {user:String})"),
+            ("state", "lowerUTF8(state) = lowerUTF8({state:String})"),
+            (
+                "severity",
+                "lowerUTF8(severity) = lowerUTF8({severity:String})",
+            ),
+            ("class", "lowerUTF8(class) = lowerUTF8({class:String})"),
+            (
+                "host",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({host:String}), hosts)",
+            ),
+            (
+                "user",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({user:String}), users)",
+            ),
             (
                 "server",
-                "(subject_kind = 'server' AND subject = {server:String})",
+                "(subject_kind = 'server' AND lowerUTF8(subject) = lowerUTF8({server:String}))",
             ),
-            ("subject", "subject = {subject:String}"),
-            ("tag", "has(tags, {tag:String})"),
+            (
+                "subject",
+                "lowerUTF8(subject) = lowerUTF8({subject:String})",
+            ),
+            (
+                "tag",
+                "arrayExists(x -> lowerUTF8(x) = lowerUTF8({tag:String}), tags)",
+            ),
         ],
     },
     View {
@@ -205,7 +259,7 @@ pub const VIEWS: [View; 11] = [
         name: "policies",
         order: "version DESC",
         time: "applied",
-        filters: &[("author", "author = {author:String}")],
+        filters: &[("author", "lowerUTF8(author) = lowerUTF8({author:String})")],
     },
 ];
 
@@ -225,6 +279,18 @@ pub enum ListError {
     Store(#[from] StoreError),
 }
 
+impl From<PrefixError> for ListError {
+    fn from(error: PrefixError) -> Self {
+        match error {
+            PrefixError::Store(error) => Self::Store(error),
+            PrefixError::Ambiguous { .. } => Self::Filter {
+                what: error.to_string(),
+                advice: "write more of it".to_owned(),
+            },
+        }
+    }
+}
+
 impl View {
     /// The view of this name.
     #[must_use]
@@ -241,7 +307,13 @@ impl View {
         store: &Store,
         filters: &[(String, String)],
     ) -> Result<Answer, ListError> {
-        let question = self.question(Part::ALL, filters, OffsetDateTime::now_utc())?;
+        let mut filters = filters.to_vec();
+        for (name, value) in &mut filters {
+            if let Some(whole) = prefix::whole(store, name, value).await? {
+                *value = whole;
+            }
+        }
+        let question = self.question(Part::ALL, &filters, OffsetDateTime::now_utc())?;
         Ok(question.ask(store).await?)
     }
 
@@ -436,6 +508,19 @@ mod tests {
                 assert_eq!(sql.matches('(').count(), sql.matches(')').count(), "{sql}");
             }
         }
+    }
+
+    #[test]
+    fn words_are_found_in_any_case_and_ids_as_they_are() {
+        let sql = statement("sessions", &[("verdict", "Shadow"), ("session", "aB")]);
+        let sql = sql.expect("a statement");
+        assert!(sql.contains("lowerUTF8(verdict) = lowerUTF8({verdict:String})"));
+        assert!(sql.contains("id = {session:String}"), "{sql}");
+        let sql = statement("servers", &[("host", "H")]).expect("a statement");
+        assert!(
+            sql.contains("lowerUTF8(x) = lowerUTF8({host:String}), hosts"),
+            "{sql}"
+        );
     }
 
     #[test]

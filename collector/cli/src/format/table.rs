@@ -4,11 +4,15 @@ use std::io::{self, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::Paper;
+use super::{CELL_WIDTH_MAX, Paper};
 use crate::answer::Answer;
 use crate::view::{Cell, Column, Kind, View};
 
 const GAP: usize = 2;
+/// Columns from which on ids are shown whole.
+const WIDE: usize = 160;
+/// Of a long id, so much is shown on narrower paper.
+const ID_SHOWN: usize = 8;
 
 /// A column as it will be printed.
 struct Laid {
@@ -38,9 +42,9 @@ pub(crate) fn write(
     let laid = lay(
         columns
             .iter()
-            .map(|column| Laid::of(column, answer))
+            .map(|column| Laid::of(column, answer, paper.width))
             .collect(),
-        paper.width,
+        paper.width.unwrap_or(usize::MAX),
     );
     let header: Vec<_> = laid
         .iter()
@@ -61,7 +65,7 @@ pub(crate) fn write(
 }
 
 impl Laid {
-    fn of(column: &Column, answer: &Answer) -> Self {
+    fn of(column: &Column, answer: &Answer, paper_width: Option<usize>) -> Self {
         let header = column.header.clone();
         let cells: Vec<Cell> = answer.rows.iter().map(|row| column.cell(row)).collect();
         let widest = cells
@@ -69,7 +73,14 @@ impl Laid {
             .map(|cell| cell.text.width())
             .max()
             .unwrap_or(0);
-        let width = widest.max(header.width()).max(1);
+        let width = widest.min(CELL_WIDTH_MAX).max(header.width()).max(1);
+        // Where room is short the start of an id is enough for people, and for filters.
+        let is_short = column.kind == Kind::Id && paper_width.is_some_and(|width| width < WIDE);
+        let width = if is_short {
+            width.min(ID_SHOWN).max(header.width())
+        } else {
+            width
+        };
         // A number that is cut is another number.
         let is_number = matches!(column.kind, Kind::Number | Kind::Duration);
         let min = if is_number {
@@ -149,6 +160,9 @@ fn cut(text: &str, width: usize, kind: Kind) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
+    if kind == Kind::Id && text.is_ascii() {
+        return text.chars().take(width).collect();
+    }
     let room = width.saturating_sub(1);
     let tail_room = if kind == Kind::Identity { room / 2 } else { 0 };
     let mut head = String::new();
@@ -190,6 +204,7 @@ mod tests {
         );
         assert_eq!(cut("日本語日本語", 6, Kind::Text), "日本…");
         assert_eq!(cut("abc", 1, Kind::Text), "…");
+        assert_eq!(cut("3f9a1c2044", 8, Kind::Id), "3f9a1c20");
     }
 
     proptest! {

@@ -11,6 +11,8 @@ use crate::escape;
 use crate::format::{Paper, table};
 use crate::view;
 
+/// Of lines of text, where the paper has no end.
+const LINES_WIDTH: usize = 80;
 /// Room for the names of a record.
 const NAME_WIDTH: usize = 14;
 /// Characters of one value of a record; what is longer is cut, with a notice.
@@ -49,7 +51,7 @@ pub(super) fn write(out: &mut impl Write, sections: &[Section], paper: &Paper) -
     }
     if !empty.is_empty() {
         writeln!(out)?;
-        wrapped(out, "none of", &empty.join(", "), paper.width)?;
+        wrapped(out, "none of", &empty.join(", "), lines_width(paper))?;
     }
     Ok(())
 }
@@ -68,9 +70,14 @@ fn record(out: &mut impl Write, answer: &Answer, paper: &Paper) -> io::Result<()
             text.truncate(end);
             text.push_str(&format!("… ({left_out} characters more: --format json)"));
         }
-        wrapped(out, &escape::line(column), &text, paper.width)?;
+        wrapped(out, &escape::line(column), &text, lines_width(paper))?;
     }
     Ok(())
+}
+
+/// Sentences are broken also where lines may be as long as they like.
+fn lines_width(paper: &Paper) -> usize {
+    paper.width.unwrap_or(LINES_WIDTH)
 }
 
 /// `name  value`, the value in as many lines as it needs.

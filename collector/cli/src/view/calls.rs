@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Column, Kind, Pairs, Range, View};
+use super::{Column, Kind, OfSession, Range, View};
 
 /// Requests made in sessions.
 pub(crate) const VIEW: View = View {
@@ -22,7 +22,7 @@ fn columns() -> Vec<Column> {
         Column::new("host", &["host"], Kind::Identity)
             .min(6)
             .rank(1),
-        Column::new("session", &["session"], Kind::Text)
+        Column::new("session", &["session"], Kind::Id)
             .min(8)
             .rank(2),
         Column::new("method", &["method"], Kind::Text).min(10),
@@ -45,35 +45,17 @@ fn columns() -> Vec<Column> {
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Filters {
-    /// Seen on this host
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// Whose client this user runs
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-    /// Of this server: its identity or the name it gives itself
-    #[arg(long, value_name = "SERVER")]
-    server: Option<String>,
-    /// Of this session
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// By this AI application or client name
-    #[arg(long, value_name = "NAME")]
-    client: Option<String>,
-    /// approved, sanctioned, shadow or unknown
-    #[arg(long, value_name = "VERDICT", value_parser = super::VERDICTS)]
-    verdict: Option<String>,
-    /// local, direct, gateway, bridge, inbound or opaque
-    #[arg(long, value_name = "ROUTE")]
-    route: Option<String>,
+    #[command(flatten)]
+    session: OfSession,
     /// Of this method, such as tools/call
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
     /// Of this tool or prompt
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// ok, error, tool_error, cancelled or unanswered
-    #[arg(long, value_name = "STATUS")]
+    /// Ended so
+    #[arg(long, value_name = "STATUS", ignore_case = true,
+        value_parser = ["ok", "error", "tool_error", "cancelled", "unanswered"])]
     status: Option<String>,
     #[command(flatten)]
     range: Range,
@@ -82,14 +64,7 @@ pub(crate) struct Filters {
 impl Filters {
     /// As the API takes them.
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let pairs = Pairs::default()
-            .with("host", self.host.as_ref())
-            .with("user", self.user.as_ref())
-            .with("server", self.server.as_ref())
-            .with("session", self.session.as_ref())
-            .with("client", self.client.as_ref())
-            .with("verdict", self.verdict.as_ref())
-            .with("route", self.route.as_ref())
+        let pairs = (self.session.pairs())
             .with("method", self.method.as_ref())
             .with("name", self.name.as_ref())
             .with("status", self.status.as_ref());

@@ -38,8 +38,9 @@ pub(crate) struct Filters {
     /// Of a process of this user
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// decoded, opaque, late, detached or shed
-    #[arg(long, value_name = "STATE")]
+    /// How it stands
+    #[arg(long, value_name = "STATE", ignore_case = true,
+        value_parser = ["decoded", "opaque", "late", "detached", "shed"])]
     state: Option<String>,
     #[command(flatten)]
     range: Range,

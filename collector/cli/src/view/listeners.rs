@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Column, Kind, Pairs, Range, View};
 
-/// Listening sockets, as last reported.
+/// What listens on the hosts, as last reported.
 pub(crate) const VIEW: View = View {
     name: "listeners",
     columns,
@@ -12,8 +12,12 @@ pub(crate) const VIEW: View = View {
 
 const EXAMPLES: &str = "\
 Examples:
-  gnomon listeners --mcp seen
-  gnomon listeners --host laptop-17";
+  gnomon listeners --mcp seen --state open          MCP servers that can be connected to
+  gnomon listeners --mcp seen --exposure any        those that every network of the host reaches
+  gnomon listeners --host laptop-17 --port 8000
+
+Exposure, from the few to the many: unix (a socket file; column access says who may connect), loopback
+(this host), host (a container's own network), private (private addresses), public, any (all addresses).";
 
 fn columns() -> Vec<Column> {
     vec![
@@ -27,8 +31,17 @@ fn columns() -> Vec<Column> {
         Column::new("pid", &["pid"], Kind::Number).min(5).rank(2),
         Column::new("user", &["user"], Kind::Text).min(4).rank(1),
         Column::new("mcp", &["mcp"], Kind::Text).min(7),
-        Column::new("reach", &["exposure"], Kind::Text).min(8),
-        Column::new("last seen", &["last_seen"], Kind::Time).min(9),
+        Column::new("exposure", &["exposure"], Kind::Word).min(8),
+        Column::new("state", &["state"], Kind::Text).min(6),
+        Column::new("access", &["access"], Kind::Text)
+            .min(6)
+            .rank(4),
+        Column::new("container", &["container"], Kind::Id)
+            .min(8)
+            .rank(5),
+        Column::new("last seen", &["last_seen"], Kind::Time)
+            .min(9)
+            .rank(3),
     ]
 }
 
@@ -36,15 +49,28 @@ fn columns() -> Vec<Column> {
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Filters {
-    /// Seen on this host
+    /// On this host
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
     /// Of a process of this user
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// seen, probed or unknown
-    #[arg(long, value_name = "MCP")]
+    /// On this address, or of this unix socket
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    /// On this port
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Whether MCP was seen on it
+    #[arg(long, value_name = "MCP", ignore_case = true, value_parser = ["seen", "probed", "unknown"])]
     mcp: Option<String>,
+    /// Who can reach it
+    #[arg(long, value_name = "EXPOSURE", ignore_case = true,
+        value_parser = ["unix", "loopback", "host", "private", "public", "any"])]
+    exposure: Option<String>,
+    /// Whether it listens now
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = ["open", "closed"])]
+    state: Option<String>,
     #[command(flatten)]
     range: Range,
 }
@@ -55,7 +81,11 @@ impl Filters {
         let pairs = Pairs::default()
             .with("host", self.host.as_ref())
             .with("user", self.user.as_ref())
-            .with("mcp", self.mcp.as_ref());
+            .with("address", self.address.as_ref())
+            .with("port", self.port.as_ref())
+            .with("mcp", self.mcp.as_ref())
+            .with("exposure", self.exposure.as_ref())
+            .with("state", self.state.as_ref());
         self.range.add(pairs).all()
     }
 }

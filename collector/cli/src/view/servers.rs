@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Column, Kind, Pairs, Range, View};
+use super::{Column, Kind, OfSession, Range, View};
 
 /// Servers of the inventory, over all hosts.
 pub(crate) const VIEW: View = View {
@@ -44,27 +44,8 @@ fn columns() -> Vec<Column> {
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Filters {
-    /// Seen on this host
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// Whose client this user runs
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-    /// Of this server: its identity or the name it gives itself
-    #[arg(long, value_name = "SERVER")]
-    server: Option<String>,
-    /// Of this session
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// By this AI application or client name
-    #[arg(long, value_name = "NAME")]
-    client: Option<String>,
-    /// approved, sanctioned, shadow or unknown
-    #[arg(long, value_name = "VERDICT", value_parser = super::VERDICTS)]
-    verdict: Option<String>,
-    /// local, direct, gateway, bridge, inbound or opaque
-    #[arg(long, value_name = "ROUTE")]
-    route: Option<String>,
+    #[command(flatten)]
+    session: OfSession,
     #[command(flatten)]
     range: Range,
 }
@@ -72,14 +53,6 @@ pub(crate) struct Filters {
 impl Filters {
     /// As the API takes them.
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let pairs = Pairs::default()
-            .with("host", self.host.as_ref())
-            .with("user", self.user.as_ref())
-            .with("server", self.server.as_ref())
-            .with("session", self.session.as_ref())
-            .with("client", self.client.as_ref())
-            .with("verdict", self.verdict.as_ref())
-            .with("route", self.route.as_ref());
-        self.range.add(pairs).all()
+        self.range.add(self.session.pairs()).all()
     }
 }

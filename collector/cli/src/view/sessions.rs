@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Column, Kind, Pairs, Range, View};
+use super::{Column, Kind, OfSession, Range, View};
 
 /// MCP sessions, as known now.
 pub(crate) const VIEW: View = View {
@@ -14,7 +14,8 @@ const EXAMPLES: &str = "\
 Examples:
   gnomon sessions --verdict shadow --since 24h
   gnomon sessions --server npm:@scope/name --format json
-  gnomon sessions --host laptop-17 --state open";
+  gnomon sessions --host laptop-17 --state open
+  gnomon calls --session 3f9a1c20          the id that the table shows is enough";
 
 fn columns() -> Vec<Column> {
     vec![
@@ -49,7 +50,7 @@ fn columns() -> Vec<Column> {
             .min(8)
             .rank(2),
         Column::new("calls", &["calls"], Kind::Number).min(5),
-        Column::new("id", &["id"], Kind::Text).min(8).rank(6),
+        Column::new("id", &["id"], Kind::Id).min(8),
     ]
 }
 
@@ -57,29 +58,10 @@ fn columns() -> Vec<Column> {
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Filters {
-    /// Seen on this host
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
-    /// Whose client this user runs
-    #[arg(long, value_name = "USER")]
-    user: Option<String>,
-    /// Of this server: its identity or the name it gives itself
-    #[arg(long, value_name = "SERVER")]
-    server: Option<String>,
-    /// This session
-    #[arg(long, value_name = "ID")]
-    session: Option<String>,
-    /// By this AI application or client name
-    #[arg(long, value_name = "NAME")]
-    client: Option<String>,
-    /// approved, sanctioned, shadow or unknown
-    #[arg(long, value_name = "VERDICT", value_parser = super::VERDICTS)]
-    verdict: Option<String>,
-    /// local, direct, gateway, bridge, inbound or opaque
-    #[arg(long, value_name = "ROUTE")]
-    route: Option<String>,
-    /// open or ended
-    #[arg(long, value_name = "STATE")]
+    #[command(flatten)]
+    session: OfSession,
+    /// Going on, or over
+    #[arg(long, value_name = "STATE", ignore_case = true, value_parser = ["open", "ended"])]
     state: Option<String>,
     #[command(flatten)]
     range: Range,
@@ -88,15 +70,7 @@ pub(crate) struct Filters {
 impl Filters {
     /// As the API takes them.
     pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
-        let pairs = Pairs::default()
-            .with("host", self.host.as_ref())
-            .with("user", self.user.as_ref())
-            .with("server", self.server.as_ref())
-            .with("session", self.session.as_ref())
-            .with("client", self.client.as_ref())
-            .with("verdict", self.verdict.as_ref())
-            .with("route", self.route.as_ref())
-            .with("state", self.state.as_ref());
+        let pairs = self.session.pairs().with("state", self.state.as_ref());
         self.range.add(pairs).all()
     }
 }
