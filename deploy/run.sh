@@ -157,7 +157,7 @@ start_guard 6 collector user "$BIN/gnomon-collector" serve --config "$STATE/coll
 COLLECTOR_GUARD=$STARTED
 wait_for collector "$COLLECTOR_GUARD" 60 says_ready collector
 
-"$BIN/gnomon-collector" certify --config "$STATE/collector.toml" --host "$(uname -n)" --out "$STATE/sensor" >"$STATE/log/certify.log" 2>&1 ||
+"$BIN/gnomon-collector" certify --config "$STATE/collector.toml" --host "$(uname -n)" --out "$STATE/sensor" --replace >"$STATE/log/certify.log" 2>&1 ||
     fail "the collector could not certify this host's sensor:" "$(cat "$STATE/log/certify.log")"
 
 # The collector takes any free port, so this file is written at each start.

@@ -98,7 +98,7 @@ impl Gnomon {
     pub fn certify(&self) -> Result<()> {
         let mut command = self.collector_command("certify")?;
         command
-            .args(["--host", "e2e-host", "--out"])
+            .args(["--host", "e2e-host", "--replace", "--out"])
             .arg(self.path("sensor"));
         let output = command.output().context("certify")?;
         ensure!(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gnomon_collector::{
     config::Config,
     enroll::authority::Authority,
@@ -21,6 +21,9 @@ pub(super) struct Certify {
     /// Folder for sensor.key, sensor.pem and ca.pem; made if absent
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace a key that is there already: a sensor that uses it has to be started again
+    #[arg(long)]
+    replace: bool,
     /// The collector's settings
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -29,13 +32,20 @@ pub(super) struct Certify {
 impl Certify {
     pub(super) fn run(&self) -> Result<()> {
         let config = Config::load(self.config.as_deref())?;
+        let key = self.out.join("sensor.key");
+        ensure!(
+            self.replace || !key.exists(),
+            "{} exists, and a sensor may be using it: name another folder with --out, or give --replace and start that \
+             sensor again",
+            key.display()
+        );
         let host = HostId::new(&self.host).with_context(|| format!("--host {:?}", self.host))?;
         let authority = Authority::open(&config.state_dir)?;
         let identity = authority.host(&host)?;
         if !self.out.is_dir() {
             private_folder(&self.out)?;
         }
-        write_private(&self.out.join("sensor.key"), identity.key_pem.as_bytes())?;
+        write_private(&key, identity.key_pem.as_bytes())?;
         write_public(
             &self.out.join("sensor.pem"),
             identity.certificate_pem.as_bytes(),

@@ -10,13 +10,25 @@ use gnomon_collector::{
 
 pub(super) fn run(file: Option<&Path>) -> Result<()> {
     let config = Config::load(file)?;
+    match file {
+        Some(file) => super::say(&format!("checking {}", file.display())),
+        None => {
+            super::say("checking the defaults, since no file is named: --config FILE checks yours");
+        }
+    }
+    super::say(&format!("state in {}", config.state_dir.display()));
     match &config.clickhouse {
         ClickHouse::Embedded { library, .. } => {
-            engine::library(library.as_deref(), &super::program()?)?;
+            let library = engine::library(library.as_deref(), &super::program()?)?;
+            super::say(&format!("ClickHouse embedded, by {}", library.display()));
         }
         ClickHouse::Url {
-            writer, analyst, ..
+            url,
+            writer,
+            analyst,
+            ..
         } => {
+            super::say(&format!("ClickHouse at {url}, which is not asked now"));
             writer.password()?;
             analyst.as_ref().map(|login| login.password()).transpose()?;
         }
