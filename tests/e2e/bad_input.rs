@@ -15,7 +15,7 @@ use gnomon_tests::{
     gnomon::Gnomon,
     peers::{HttpServer, Peers, Plan, Sdk, python1_stdio},
     place::{engine_library, program},
-    process::Process,
+    process::{Process, Signal},
 };
 use serde_json::json;
 
@@ -153,6 +153,113 @@ fn missing_settings_are_named() -> Result<()> {
             .args(["--config", "/nowhere/at-all.toml"]);
         names(&refusal(&gnomon, command)?, &["/nowhere/at-all.toml"])?;
     }
+    Ok(())
+}
+
+#[test]
+fn unreadable_settings_are_named_with_the_reason() -> Result<()> {
+    let gnomon = Gnomon::prepare()?;
+    fs::set_permissions(gnomon.folder(), fs::Permissions::from_mode(0o755))?;
+    for (name, action) in [("gnomon-collector", "serve"), ("gnomon-sensor", "run")] {
+        // Of another user, a folder, and no text.
+        let secret = gnomon.path("secret.toml");
+        fs::write(&secret, "state_dir = \"/nowhere\"\n")?;
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+        let copy = gnomon.path(name);
+        fs::copy(program(name)?, &copy)?;
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+        command.arg(&copy).arg(action).arg("--config").arg(&secret);
+        let said = refusal(&gnomon, command)?;
+        names(&said, &["secret.toml", "ermission denied"])?;
+
+        let binary = gnomon.path("binary.toml");
+        fs::write(&binary, [0xff, 0xfe, 0x00, 0x01])?;
+        for (file, reason) in [(gnomon.path("peers"), "directory"), (binary, "UTF-8")] {
+            let mut command = Command::new(program(name)?);
+            command.arg(action).arg("--config").arg(&file);
+            let file = file.to_string_lossy().into_owned();
+            names(&refusal(&gnomon, command)?, &[&file, reason])?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_kernel_without_btf_is_said() -> Result<()> {
+    let gnomon = Gnomon::prepare()?;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+    command.arg("mount -t tmpfs none /sys/kernel/btf && exec \"$0\" watch --duration 1s");
+    command.arg(program("gnomon-sensor")?);
+    names(
+        &refusal(&gnomon, command)?,
+        &["BTF", "/sys/kernel/btf/vmlinux"],
+    )
+}
+
+#[test]
+fn a_clickhouse_folder_in_use_is_named() -> Result<()> {
+    let mut gnomon = Gnomon::prepare()?;
+    gnomon.start_collector()?;
+    gnomon.stop(Signal::Terminate)?;
+    // As another ClickHouse does that was started on the data by hand.
+    let status = gnomon.path("collector/clickhouse/status");
+    ensure!(
+        status.is_file(),
+        "ClickHouse keeps its lock elsewhere by now"
+    );
+    let mut holder = Command::new("flock");
+    holder.arg("--no-fork").arg(&status);
+    holder.args(["sh", "-c", "echo held; exec sleep 600"]);
+    let mut holder = Process::start("holder", gnomon.folder(), holder)?;
+    holder.says("held", REFUSAL_LIMIT)?;
+    names(
+        &refusal(&gnomon, collector(&gnomon, "serve")?)?,
+        &["another process uses this data folder", "state_dir"],
+    )
+}
+
+#[test]
+fn settings_that_are_checked_are_named() -> Result<()> {
+    let gnomon = Gnomon::prepare()?;
+    for (arguments, words) in [
+        (
+            vec!["check-config"],
+            vec!["the defaults", "--config FILE", "/var/lib/gnomon-collector"],
+        ),
+        (
+            vec!["check-config", "--config", "collector.toml"],
+            vec!["checking collector.toml", "settings are fine"],
+        ),
+    ] {
+        let output = Command::new(program("gnomon-collector")?)
+            .args(arguments)
+            .current_dir(gnomon.folder())
+            .env("GNOMON_CHDB", engine_library()?)
+            .output()?;
+        ensure!(output.status.success(), "{output:?}");
+        names(&String::from_utf8_lossy(&output.stdout), &words)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_key_in_use_is_not_replaced_by_the_way() -> Result<()> {
+    let mut gnomon = Gnomon::prepare()?;
+    gnomon.start_collector()?;
+    gnomon.certify()?;
+    let key = gnomon.path("sensor/sensor.key");
+    let before = fs::read(&key)?;
+    let mut command = collector(&gnomon, "certify")?;
+    command.args(["--host", "other", "--out"]);
+    command.arg(gnomon.path("sensor"));
+    let key_text = key.to_string_lossy().into_owned();
+    names(
+        &refusal(&gnomon, command)?,
+        &[&key_text, "--replace", "--out"],
+    )?;
+    ensure!(fs::read(&key)? == before, "it was replaced");
     Ok(())
 }
 

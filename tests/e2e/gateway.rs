@@ -2,10 +2,11 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     gnomon::Gnomon,
+    inventory::{Inventory, Row, word},
     peers::{HttpServer, Peers, Plan, Sdk, Tally, free_port},
 };
 use serde_json::json;
@@ -137,7 +138,26 @@ fn is_unknown_by(
         reason: Some(reason),
         ..Expected::default()
     };
-    client_is_recorded(&gnomon.inventory()?, &tally, &unknown)?;
+    let inventory = gnomon.inventory()?;
+    for session in client_is_recorded(&inventory, &tally, &unknown)? {
+        never_approved(&inventory, &session)?;
+    }
+    Ok(())
+}
+
+/// Not even for a moment: the history of verdicts has no other word for it.
+fn never_approved(inventory: &Inventory, session: &Row) -> Result<()> {
+    let id = word(session, "id").context("a session without id")?;
+    let sql = format!("SELECT verdict FROM verdicts WHERE session = '{id}'");
+    let history = inventory.rows(&["sql", &sql])?;
+    ensure!(!history.is_empty(), "session {id} was never judged");
+    for verdict in history {
+        let verdict = word(&verdict, "verdict").unwrap_or_default().to_owned();
+        ensure!(
+            verdict != "approved",
+            "session {id} was approved for a moment"
+        );
+    }
     Ok(())
 }
 
@@ -186,5 +206,26 @@ fn a_gateway_address_under_another_name_is_never_approved() -> Result<()> {
         &mut peers,
         server.port,
         Some("innocent.example"),
+    )
+}
+
+#[test]
+fn whoever_took_the_port_of_a_loopback_gateway_is_not_the_gateway() -> Result<()> {
+    let gnomon = Gnomon::start()?;
+    let mut peers = Peers::new(&gnomon.path("peers"));
+    let server = peers.serve(HttpServer::Python1)?;
+    let name = format!("127.0.0.1:{}", server.port);
+    // It should run as somebody else than whoever runs this test.
+    let guarded = format!(
+        "{}users = [\"mcp-gateway\"]\n",
+        policy(&[&name], server.port)
+    );
+    gnomon.apply_policy(&guarded)?;
+    is_unknown_by(
+        "gateway_process_not_expected",
+        &gnomon,
+        &mut peers,
+        server.port,
+        None,
     )
 }

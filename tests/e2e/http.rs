@@ -1,10 +1,14 @@
 //! Sessions over Streamable HTTP and HTTP+SSE on loopback.
 
+use std::path::Path;
+
 use anyhow::Result;
 use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     gnomon::Gnomon,
     peers::{HttpServer, Peers, Plan, Sdk},
+    place::peer,
+    process::output,
 };
 use serde_json::json;
 
@@ -30,6 +34,13 @@ fn check(
     Ok(())
 }
 
+/// The key of a server that no package names: what its script holds.
+fn script_key(script: &str) -> Result<String> {
+    let said = output(Path::new("sha256sum"), [peer(script)])?;
+    let digest = said.split(' ').next().unwrap_or_default();
+    Ok(format!("bin:{digest}"))
+}
+
 #[test]
 fn node_client_and_server_everything() -> Result<()> {
     check(
@@ -47,6 +58,8 @@ fn node_client_and_server_everything() -> Result<()> {
             ("channel", "tcp"),
             ("revision", "2025-11-25"),
             ("verdict", "shadow"),
+            ("server_key", "npm:@modelcontextprotocol/server-everything"),
+            ("server_strength", "claimed"),
         ],
     )
 }
@@ -67,6 +80,7 @@ fn python_client_and_fastmcp_server() -> Result<()> {
             ("transport", "http"),
             ("channel", "tcp"),
             ("server_name", "probe-one"),
+            ("server_key", &script_key("python/server1.py")?),
         ],
     )
 }
@@ -88,6 +102,7 @@ fn python_client_of_the_2026_revision() -> Result<()> {
             ("transport", "http"),
             ("channel", "tcp"),
             ("revision", "2026-07-28"),
+            ("server_key", &script_key("python/server2.py")?),
         ],
     )
 }
@@ -110,6 +125,7 @@ fn python_client_over_http_with_sse() -> Result<()> {
             ("transport", "sse"),
             ("channel", "tcp"),
             ("server_name", "probe-one"),
+            ("server_key", &script_key("python/server1.py")?),
         ],
     )
 }

@@ -4,8 +4,10 @@
 //! own collector, ClickHouse and sensor; .config/nextest.toml runs them one at a time.
 
 mod bad_input;
+mod full_disk;
 mod gateway;
 mod http;
+mod listeners;
 mod redaction;
 mod stdio;
 mod stop;
