@@ -4,6 +4,7 @@ pub mod agent;
 pub mod config;
 pub mod event;
 pub mod export;
+pub mod finding;
 pub mod flow;
 pub mod host;
 pub mod kernel;

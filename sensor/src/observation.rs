@@ -6,6 +6,7 @@
 //! already; control characters of hostile names are still in it and are the printer's to escape.
 
 mod fact;
+mod finding;
 mod process;
 mod session;
 mod time;
@@ -14,6 +15,7 @@ pub use fact::{
     Call, CallStatus, Coverage, CoverageState, Exposure, Listener, ListenerMcp, ListenerState,
     Stats, Tools,
 };
+pub use finding::{Finding, FindingState};
 pub use process::Process;
 pub use session::{
     Channel, Client, Evidence, Facts, Quality, Server, Session, SessionState, Source, Strength,
@@ -123,6 +125,8 @@ pub enum Body {
     Tools(Tools),
     /// What could not be read, or how it was.
     Coverage(Coverage),
+    /// What is worth a decision. Stand-alone only: the pipeline states none.
+    Finding(Finding),
     /// The sensor's own work and losses.
     Stats(Stats),
 }
@@ -137,6 +141,7 @@ impl Body {
             Self::Listener(_) => "listener",
             Self::Tools(_) => "tools",
             Self::Coverage(_) => "coverage",
+            Self::Finding(_) => "finding",
             Self::Stats(_) => "stats",
         }
     }
@@ -214,6 +219,14 @@ impl Serialize for Printed<'_> {
                 body,
             }
             .serialize(serializer),
+            Body::Finding(body) => Head {
+                schema: SCHEMA,
+                kind,
+                time,
+                host,
+                body,
+            }
+            .serialize(serializer),
             Body::Stats(body) => Head {
                 schema: SCHEMA,
                 kind,
@@ -227,4 +240,4 @@ impl Serialize for Printed<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use gnomon_sensor::finding::Findings;
 use gnomon_sensor::output::Printer;
 use gnomon_sensor::replay;
 
@@ -38,9 +39,15 @@ pub(super) fn replay(arguments: &Arguments) -> Result<()> {
         let host = super::host_name();
         let observations = replay::replay(&text, &name, &host, policy.clone())
             .with_context(|| path.display().to_string())?;
+        let mut findings = Findings::new(host.clone());
         let mut printer = Printer::stdout(arguments.format.into(), host);
         for observation in &observations {
+            findings.take(observation);
             printer.print(observation)?;
+        }
+        // Final objects only, as of the sessions.
+        for finding in findings.open() {
+            printer.print(&finding)?;
         }
     }
     Ok(())

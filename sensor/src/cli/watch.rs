@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use gnomon_sensor::agent::{Agent, Settings, Sink};
+use gnomon_sensor::finding::Findings;
 use gnomon_sensor::observation::Observation;
 use gnomon_sensor::output::Printer;
 
@@ -33,19 +34,29 @@ pub(super) fn watch(arguments: &Arguments) -> Result<()> {
     let policy = super::policy(arguments.policy.as_deref())?;
     let stop = super::stop_signal()?;
     let host = super::host_name();
-    let printer = Printer::stdout(arguments.format.into(), host.clone());
+    let mut printed = Printed {
+        printer: Printer::stdout(arguments.format.into(), host.clone()),
+        findings: Findings::new(host.clone()),
+    };
     let mut agent = Agent::start(Settings {
         host_name: host,
         policy,
     })?;
     eprintln!("gnomon-sensor: ready, {}", agent.summary());
-    agent.run(&stop, arguments.duration, &mut Printed(printer))
+    agent.run(&stop, arguments.duration, &mut printed)
 }
 
-struct Printed(Printer<Stdout>);
+struct Printed {
+    printer: Printer<Stdout>,
+    findings: Findings,
+}
 
 impl Sink for Printed {
     fn take(&mut self, observation: Observation) -> Result<()> {
-        Ok(self.0.print(&observation)?)
+        self.printer.print(&observation)?;
+        for finding in self.findings.take(&observation) {
+            self.printer.print(&finding)?;
+        }
+        Ok(())
     }
 }

@@ -12,16 +12,18 @@ use crate::observation::{
 /// The message of one observation.
 pub(super) fn observation(observation: &Observation) -> v1::Observation {
     let body = match &observation.body {
-        Body::Session(body) => Wire::Session(session(body)),
-        Body::Call(body) => Wire::Call(call(body)),
-        Body::Listener(body) => Wire::Listener(listener(body)),
-        Body::Tools(body) => Wire::Tools(tools(body)),
-        Body::Coverage(body) => Wire::Coverage(coverage(body)),
-        Body::Stats(body) => Wire::Stats(stats(body)),
+        // The collector finds its own, over all hosts.
+        Body::Finding(_) => None,
+        Body::Session(body) => Some(Wire::Session(session(body))),
+        Body::Call(body) => Some(Wire::Call(call(body))),
+        Body::Listener(body) => Some(Wire::Listener(listener(body))),
+        Body::Tools(body) => Some(Wire::Tools(tools(body))),
+        Body::Coverage(body) => Some(Wire::Coverage(coverage(body))),
+        Body::Stats(body) => Some(Wire::Stats(stats(body))),
     };
     v1::Observation {
         time_unix_ns: observation.time,
-        body: Some(body),
+        body,
     }
 }
 

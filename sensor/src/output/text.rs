@@ -1,12 +1,13 @@
 //! One line for people.
 
 use gnomon_policy::Status;
+use gnomon_policy::finding::Severity;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::escape::escaped;
 use crate::observation::{
-    Body, Call, CallStatus, Client, Coverage, Listener, ListenerState, Observation, Process,
-    Rfc3339, Server, Session, SessionState, Stats, Tools,
+    Body, Call, CallStatus, Client, Coverage, Finding, FindingState, Listener, ListenerState,
+    Observation, Process, Rfc3339, Server, Session, SessionState, Stats, Tools,
 };
 
 /// A line in pieces, each with its colour.
@@ -82,6 +83,7 @@ pub(super) fn line(observation: &Observation) -> Line {
         Body::Listener(body) => listener(line, body),
         Body::Tools(body) => tools(line, body),
         Body::Coverage(body) => coverage(line, body),
+        Body::Finding(body) => finding(line, body),
         Body::Stats(body) => stats(line, body),
     }
 }
@@ -232,6 +234,22 @@ fn coverage(line: Line, coverage: &Coverage) -> Line {
                 .map(|why| format!(": {why}"))
                 .unwrap_or_default(),
         )
+}
+
+fn finding(line: Line, finding: &Finding) -> Line {
+    let colour = match finding.severity {
+        Severity::Low => None,
+        Severity::Medium => Some(Colour::Yellow),
+        Severity::High | Severity::Critical => Some(Colour::Red),
+    };
+    let word = match finding.state {
+        FindingState::Open => "finding",
+        FindingState::Closed => "no more",
+    };
+    line.add(&format!("{word:<8} "))
+        .coloured(finding.severity.as_str(), colour)
+        .add(&format!(" {} {}", finding.class, finding.subject))
+        .add(&format!(" ({})", finding.tags.join(", ")))
 }
 
 fn stats(line: Line, stats: &Stats) -> Line {
