@@ -3,7 +3,6 @@
 //! The comparison is made in ClickHouse: only subjects of which something changed come here, by the digest
 //! of what was found of them, so that a pass costs one grouped question however many findings are open.
 
-use gnomon_policy::finding::Kind;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -50,11 +49,7 @@ pub(super) async fn pass(
 
 /// What the rule finds, beside what is known, where the two differ.
 fn question(rule: &Rule) -> String {
-    let Rule {
-        kind: Kind { .. },
-        sql,
-        ..
-    } = rule;
+    let sql = rule.sql;
     format!(
         "SELECT \
             coalesce(nullIf(c.subject, ''), nullIf(f.subject, ''), '') AS subject, \
@@ -91,6 +86,6 @@ fn question(rule: &Rule) -> String {
          ) AS f ON c.subject = f.subject \
          WHERE if(holds = 1, known_number = 0 OR known_event = 'closed' OR known_digest != digest, \
                   known_number > 0 AND known_event != 'closed') \
-         LIMIT {DIFFERENCES_MAX}"
+         LIMIT {DIFFERENCES_MAX} SETTINGS max_threads = 2"
     )
 }

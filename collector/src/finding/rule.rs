@@ -47,7 +47,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         kind: &EXPOSED_LISTENER,
         sql: include_str!("exposed_listener.sql"),
-        when: When::Facts,
+        when: When::Sweep,
     },
     Rule {
         kind: &COVERAGE_LOST,

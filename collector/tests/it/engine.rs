@@ -26,10 +26,10 @@ const USERS: &str = "<clickhouse><profiles><default/>\
     </wide></users></clickhouse>";
 
 /// A ClickHouse without the collector's restrictions, in a folder of its own.
-struct Bare {
+pub(crate) struct Bare {
     folder: tempfile::TempDir,
     child: Child,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Drop for Bare {
@@ -41,7 +41,7 @@ impl Drop for Bare {
 
 impl Bare {
     /// `None` where no engine is installed.
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let library = library()?;
         let folder = tempfile::tempdir().expect("folder");
         let path = |name: &str| folder.path().join(name);

@@ -1,11 +1,12 @@
 //! Findings: opened once, changed, closed with a reason, opened again; the same by several collectors.
 
-use gnomon_proto::v1::Session;
+use gnomon_proto::v1::{BaseRoute, Session};
 use serde_json::Value;
 
 use crate::{
     collector::{Collector, poll},
-    observations::{http, listener, others, session, stats, stdio},
+    engine::Bare,
+    observations::{call, http, listener, others, process, session, stats, stdio},
     sensor::Sensor,
 };
 
@@ -297,4 +298,249 @@ async fn gaps_and_exposure_are_findings() {
         "{}",
         collector.log()
     );
+}
+
+/// Ten thousand sessions with two thousand servers: the figures of docs/findings.md are printed here.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_servers_are_as_many_findings_once() {
+    const SERVERS: u32 = 2_000;
+    let Some(mut collector) = Collector::prepared("") else {
+        return;
+    };
+    collector.start();
+    let mut sensor = Sensor::connect(&collector.ingest(), &collector.certify("web-01"))
+        .await
+        .expect("connected");
+    let begun = std::time::Instant::now();
+    for sequence in 1..=10 {
+        let sessions = (0..1000).map(|number| {
+            let number = (sequence - 1) * 1000 + number;
+            session(at(
+                &format!("s{number}"),
+                &format!("npm:n{}", number % u64::from(SERVERS)),
+            ))
+        });
+        sensor
+            .store(sequence, sessions.collect())
+            .await
+            .expect("stored");
+    }
+    let stored = begun.elapsed();
+    let begun = std::time::Instant::now();
+    poll("as many findings as servers", 120, || {
+        let whole = "SELECT count() FROM findings WHERE state = 'open' AND sessions = 5";
+        (collector.number(whole) == u64::from(SERVERS)).then_some(())
+    });
+    println!(
+        "stored in {stored:?}, findings complete {:?} later",
+        begun.elapsed()
+    );
+    // Once each, whatever comes next.
+    sensor
+        .store(11, vec![session(at("one more", "npm:n7"))])
+        .await
+        .expect("stored");
+    finding(&collector, "npm:n7", "of six", |row| row["sessions"] == 6);
+    assert_eq!(
+        collector.number("SELECT count() FROM finding_history"),
+        u64::from(SERVERS)
+    );
+    for asked in [
+        "/api/v1/findings?state=open",
+        "/api/v1/show/server?key=npm:n7",
+    ] {
+        let begun = std::time::Instant::now();
+        assert_eq!(collector.get(asked).status, 200);
+        println!("{asked} in {:?}", begun.elapsed());
+    }
+    for line in collector
+        .log()
+        .lines()
+        .filter(|line| line.contains("brought up to date"))
+    {
+        println!("{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_and_a_finding_are_shown_by_the_start_of_their_keys() {
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let mut sensor = Sensor::connect(&collector.ingest(), &collector.certify("web-01"))
+        .await
+        .expect("connected");
+    let mut batch = vec![
+        session(stdio("s1", 1, 2)),
+        call("s1", 1),
+        call("s1", 2),
+        session(at("s2", "npm:@scope/other")),
+        session(http("s3", "127.0.0.1:9000", "127.0.0.1:9000")),
+    ];
+    batch.extend(others());
+    sensor.store(1, batch).await.expect("stored");
+    let open = finding(&collector, "npm:@scope/server", "open", |row| {
+        row["state"] == "open"
+    });
+    let section = |shown: &Value, name: &str| -> Vec<Value> {
+        let sections = shown["sections"].as_array().expect("sections");
+        let found = sections.iter().find(|section| section["name"] == name);
+        found.unwrap_or_else(|| panic!("no section {name}"))["rows"]
+            .as_array()
+            .expect("rows")
+            .clone()
+    };
+    let show = |path: &str| {
+        let reply = collector.get(&format!("/api/v1/show/{path}"));
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        reply.json()
+    };
+    let shown = show("server?key=NPM%3A%40scope%2Fse");
+    assert_eq!(shown["key"], "npm:@scope/server");
+    let listed = collector
+        .get("/api/v1/servers?server=npm:%40scope%2Fserver")
+        .rows();
+    assert_eq!(section(&shown, "server"), listed);
+    assert_eq!(section(&shown, "findings")[0]["id"], open["id"]);
+    let calls = section(&shown, "calls");
+    assert_eq!(
+        (&calls[0]["name"], &calls[0]["calls"], &calls[0]["errors"]),
+        (&"echo".into(), &2.into(), &0.into())
+    );
+    let first = |name: &str| section(&shown, name)[0].clone();
+    assert_eq!(first("instances")["pid"], 11);
+    assert_eq!(first("clients")["application"], "Claude Code");
+    assert_eq!(first("verdicts")["verdict"], "shadow");
+    assert_eq!(first("verdict_history")["session"], "s1");
+    assert_eq!(first("evidence")["quality"], "exact");
+    assert_eq!(first("tools")["digest"], "abc");
+    assert_eq!(first("sessions")["id"], "s1");
+
+    let id = open["id"].as_str().expect("an id");
+    let shown = show(&format!("finding?key={}", &id[..12]));
+    assert_eq!(section(&shown, "finding"), [open.clone()]);
+    assert_eq!(section(&shown, "history")[0]["event"], "opened");
+    assert_eq!(section(&shown, "sessions")[0]["id"], "s1");
+
+    for (path, status, says) in [
+        (
+            "server?key=npm:%40scope",
+            409,
+            "npm:@scope/other, npm:@scope/server",
+        ),
+        ("server?key=npm:nothing", 404, "npm:nothing"),
+        ("server?key=", 400, "1 to"),
+        ("server?key=%27%20OR%201%3D1%20--", 404, "OR 1=1"),
+        ("finding?key=zz", 404, "zz"),
+        ("finding", 400, "key"),
+        ("session?key=x", 404, "server, finding"),
+    ] {
+        let reply = collector.get(&format!("/api/v1/show/{path}"));
+        assert_eq!(reply.status, status, "{path}: {}", reply.body);
+        assert!(reply.body.contains(says), "{path}: {}", reply.body);
+    }
+}
+
+/// Two collectors, each with its own writing task and its own passes, on one ClickHouse.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_collectors_open_one_finding() {
+    let Some(bare) = Bare::start() else { return };
+    let mut collectors = Vec::new();
+    let mut sensors = Vec::new();
+    for number in 0..2 {
+        let Some(mut collector) = Collector::prepared("") else {
+            return;
+        };
+        let settings = format!(
+            "state_dir = \"{}\"\n[clickhouse]\nurl = \"http://127.0.0.1:{}\"\nuser = \"default\"\n",
+            collector.path("state").display(),
+            bare.port
+        );
+        std::fs::write(collector.path("collector.toml"), settings).expect("settings");
+        collector.start();
+        let identity = collector.certify(&format!("web-0{number}"));
+        let sensor = Sensor::connect(&collector.ingest(), &identity)
+            .await
+            .expect("connected");
+        collectors.push(collector);
+        sensors.push(sensor);
+    }
+    const ROUNDS: u64 = 10;
+    for sequence in 1..=ROUNDS {
+        let (one, two) = sensors.split_at_mut(1);
+        let batch = || {
+            vec![
+                session(stdio(&format!("s{sequence}"), 1, 0)),
+                session(at(&format!("t{sequence}"), &format!("npm:n{sequence}"))),
+            ]
+        };
+        let (one, two) = tokio::join!(
+            one[0].store(sequence, batch()),
+            two[0].store(sequence, batch())
+        );
+        one.expect("stored");
+        two.expect("stored");
+    }
+    for collector in &collectors {
+        for subject in ["npm:@scope/server", "npm:n1", "npm:n10"] {
+            let sessions = if subject == "npm:@scope/server" {
+                2 * ROUNDS
+            } else {
+                2
+            };
+            let found = finding(collector, subject, "of both hosts", |row| {
+                row["sessions"] == sessions && row["severity"] == "high"
+            });
+            assert_eq!(found["hosts"], serde_json::json!(["web-00", "web-01"]));
+            // Seen by one host first, or by both at once: never opened twice.
+            let events = events(collector, &found);
+            assert!(
+                events == ["opened"] || events == ["opened", "changed"],
+                "{subject}: {events:?}"
+            );
+        }
+        let all = collector.get("/api/v1/findings?class=shadow_server").rows();
+        assert_eq!(all.len() as u64, 1 + ROUNDS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_may_be_reached() {
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let mut sensor = Sensor::connect(&collector.ingest(), &collector.certify("gw-01"))
+        .await
+        .expect("connected");
+    sensor
+        .store(1, vec![listener("0.0.0.0", 9000, "any")])
+        .await
+        .expect("stored");
+    let exposed = |state: &str| {
+        poll(&format!("the listener to be {state}"), 60, || {
+            let rows = collector
+                .get("/api/v1/findings?class=exposed_listener")
+                .rows();
+            rows.into_iter().find(|row| row["state"] == state)
+        })
+    };
+    exposed("open");
+    let policy = "[[gateway]]\nname = \"main\"\nnames = [\"gw.corp.example:9000\"]\naddresses = [\"10.0.0.5:9000\"]\n";
+    assert_eq!(collector.post("/api/v1/policy", policy).status, 200);
+    let mut through = http("s1", "10.0.0.5:9000", "gw.corp.example:9000");
+    through.base_route = BaseRoute::Inbound.into();
+    through.server.as_mut().expect("a server").process = Some(process(14, "/usr/bin/node"));
+    sensor
+        .store(2, vec![session(through.clone())])
+        .await
+        .expect("stored");
+    assert_eq!(exposed("closed")["closed_reason"], "approved");
+    // Somebody comes round by another name.
+    through.id = "s2".to_owned();
+    through.facts.as_mut().expect("facts").authority = Some("10.0.0.5:9000".to_owned());
+    sensor
+        .store(3, vec![session(through)])
+        .await
+        .expect("stored");
+    assert_eq!(exposed("open")["sessions"], 2);
 }

@@ -23,7 +23,7 @@ fn some(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn process(pid: u32, exe: &str) -> Process {
+pub(crate) fn process(pid: u32, exe: &str) -> Process {
     Process {
         pid,
         exe: some(exe),

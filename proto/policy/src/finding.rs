@@ -177,4 +177,26 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_documentation_has_every_class_and_tag() {
+        let text = include_str!("../../../docs/findings.md");
+        for kind in KINDS {
+            let row = (text.lines())
+                .find(|line| line.starts_with(&format!("| `{}` |", kind.class)))
+                .unwrap_or_else(|| panic!("docs/findings.md lacks {}", kind.class));
+            assert!(
+                row.contains(&format!("| {}", kind.severity.as_str())),
+                "{row}"
+            );
+            for mark in kind.marks {
+                let shown = if kind.class == SHADOW_SERVER.class && mark.raises {
+                    format!("**`{}`**", mark.tag)
+                } else {
+                    format!("`{}`", mark.tag)
+                };
+                assert!(text.contains(&shown), "docs/findings.md lacks {shown}");
+            }
+        }
+    }
 }
