@@ -221,6 +221,7 @@ fn every_listing_has_a_table() {
         "tools",
         "sensors",
         "coverage",
+        "findings",
     ] {
         let (api, thread) = answer(
             "200 OK",
@@ -445,4 +446,89 @@ fn wrong_usage_is_2_and_help_has_examples() {
         assert_eq!(output.status.code(), Some(0));
         assert!(text(&output.stdout).contains("Examples:"), "{command:?}");
     }
+}
+
+#[test]
+fn findings_are_open_ones_by_default_and_fit_80_columns() {
+    let (api, thread) = answer("200 OK", include_str!("answers/findings.json"));
+    let table = text(&gnomon(&api, &["findings"]).stdout);
+    let line = thread.join().unwrap().line;
+    assert_eq!(line, "GET /api/v1/findings?state=open HTTP/1.1");
+    for line in table.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+    insta::assert_snapshot!(table);
+    let (api, thread) = answer("200 OK", include_str!("answers/findings.json"));
+    let arguments = [
+        "findings",
+        "--state",
+        "ALL",
+        "--severity",
+        "High",
+        "--host",
+        "h",
+    ];
+    assert!(gnomon(&api, &arguments).status.success());
+    let line = thread.join().unwrap().line;
+    assert_eq!(line, "GET /api/v1/findings?severity=high&host=h HTTP/1.1");
+    let output = gnomon("http://127.0.0.1:9", &["findings", "--severity", "worst"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// What `gnomon show …` prints of a canned answer.
+fn shown(body: &'static str, arguments: &[&str]) -> (String, String) {
+    let (api, thread) = answer("200 OK", body);
+    let mut all = vec!["show"];
+    all.extend(arguments);
+    let output = gnomon(&api, &all);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout), thread.join().unwrap().line)
+}
+
+#[test]
+fn a_server_and_a_finding_are_shown_within_80_columns() {
+    let server = include_str!("answers/show_server.json");
+    let (paper, line) = shown(server, &["server", "npm:@a/b"]);
+    assert_eq!(line, "GET /api/v1/show/server?key=npm%3A%40a%2Fb HTTP/1.1");
+    for line in paper.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+    assert!(!paper.contains(['\u{1b}', '\u{202e}']));
+    insta::assert_snapshot!("show_server", paper);
+    let finding = include_str!("answers/show_finding.json");
+    let (paper, line) = shown(finding, &["finding", "58c1"]);
+    assert_eq!(line, "GET /api/v1/show/finding?key=58c1 HTTP/1.1");
+    insta::assert_snapshot!("show_finding", paper);
+}
+
+#[test]
+fn what_is_shown_is_one_object_or_a_line_for_each_value() {
+    let server = include_str!("answers/show_server.json");
+    let (json, _) = shown(server, &["server", "npm:a", "--format", "json"]);
+    assert!(!json.contains(['\u{1b}', '\u{202e}']));
+    let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let canned: serde_json::Value = serde_json::from_str(server).unwrap();
+    for section in canned["sections"].as_array().unwrap() {
+        let name = section["name"].as_str().unwrap();
+        assert_eq!(object[name], section["rows"], "{name}");
+    }
+    assert_eq!(object["kind"], "server");
+    let (csv, _) = shown(server, &["server", "npm:a", "--format", "csv"]);
+    assert!(
+        csv.starts_with("section,row,column,value\r\nserver,1,server,npm:"),
+        "{csv}"
+    );
+    assert!(csv.contains("calls,1,name,read_file\r\n"), "{csv}");
+    assert!(csv.contains("calls,2,name,\r\n"), "{csv}");
+}
+
+#[test]
+fn several_that_fit_are_listed() {
+    let body = "{\"error\":{\"what\":\"\\\"npm:\\\" fits several: npm:a, npm:b\",\"where\":\"server\",\"advice\":\"write more of it\"}}";
+    let (api, thread) = answer("409 Conflict", body);
+    let output = gnomon(&api, &["show", "server", "npm:"]);
+    thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "gnomon: server: \"npm:\" fits several: npm:a, npm:b; write more of it\n";
+    assert_eq!(text(&output.stderr), expected);
 }

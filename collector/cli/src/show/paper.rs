@@ -16,7 +16,7 @@ const LINES_WIDTH: usize = 80;
 /// Room for the names of a record.
 const NAME_WIDTH: usize = 14;
 /// Characters of one value of a record; what is longer is cut, with a notice.
-const VALUE_CHARS_MAX: usize = 4000;
+const VALUE_CHARS_MAX: usize = 1000;
 
 /// Writes all that have rows, and last which have none.
 pub(super) fn write(out: &mut impl Write, sections: &[Section], paper: &Paper) -> io::Result<()> {
@@ -60,7 +60,7 @@ fn record(out: &mut impl Write, answer: &Answer, paper: &Paper) -> io::Result<()
     for column in answer.columns() {
         let value = answer.rows[0].value(column);
         let text = match &value {
-            Value::Null => "unknown".to_owned(),
+            Value::Null => "-".to_owned(),
             Value::Array(items) if items.is_empty() => "-".to_owned(),
             value => view::words(value),
         };

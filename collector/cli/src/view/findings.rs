@@ -40,7 +40,7 @@ fn columns() -> Vec<Column> {
         Column::new("why closed", &["closed_reason"], Kind::Text)
             .min(10)
             .rank(7),
-        Column::new("id", &["id"], Kind::Start).min(8),
+        Column::new("id", &["id"], Kind::Start).min(12),
     ]
 }
 
