@@ -282,3 +282,111 @@ SELECT
     f.hosts AS hosts, -- Hosts as last known before the next change.
     f.sessions AS sessions -- Sessions as last known before the next change.
 FROM finding_fact AS f FINAL;
+
+-- What each sensor said of itself, once a minute. Counts begin anew when a sensor is started.
+CREATE OR REPLACE VIEW stats {on_cluster} AS
+SELECT
+    t.host AS host, -- Host.
+    t.time AS time, -- When it was said.
+    t.tier AS tier, -- Hook to tier.
+    t.messages AS messages, -- MCP messages since the sensor's start.
+    t.bytes AS bytes, -- Bytes looked at since the sensor's start.
+    t.lost AS lost, -- What was lost since the sensor's start, by reason (docs/losses.md).
+    t.ring_bytes AS ring_bytes, -- Size of the ring buffer.
+    t.map_bytes AS map_bytes, -- Memory of the BPF maps.
+    t.cpu_ms AS cpu_ms, -- CPU time used since the sensor's start, milliseconds.
+    t.rss_bytes AS rss_bytes -- Memory used.
+FROM stats_fact AS t FINAL;
+
+-- Addresses of hosts with a sensor, as told with their sessions; loopback and link-local ones left out.
+CREATE OR REPLACE VIEW addresses {on_cluster} AS
+SELECT
+    a.host AS host, -- Host.
+    a.address AS address, -- One of its addresses, without port.
+    min(a.started) AS first_seen, -- First session told with it.
+    max(a.seen) AS last_seen -- Last session told with it.
+FROM
+(
+    SELECT f.host AS host, f.started AS started, f.last_seen AS seen,
+           replaceOne(toString(toIPv6OrDefault(arrayJoin(f.host_addresses))), '::ffff:', '') AS address
+    FROM session_fact AS f FINAL
+) AS a
+WHERE a.address NOT IN ('::', '::1') AND NOT match(a.address, '^(127[.]|169[.]254[.]|fe[89ab])')
+GROUP BY a.host, a.address;
+
+-- One row for each session with its other end on another machine: where that is. A local bridge's far side is told by the bridge's own session.
+CREATE OR REPLACE VIEW remotes {on_cluster} AS
+SELECT
+    p.host AS host, -- Host that saw it.
+    p.session AS session, -- Session (sessions.id of the same host).
+    p.direction AS direction, -- out: the server is elsewhere; in: the client is.
+    p.server AS server, -- Server (see sessions.server).
+    p.verdict AS verdict, -- approved, sanctioned, shadow or unknown.
+    p.route AS route, -- Route (see sessions.route).
+    p.user AS user, -- User of the process at this end.
+    p.application AS application, -- AI application, where the client is at this end.
+    p.address AS address, -- Address of the other end, from the kernel, without port.
+    p.name AS name, -- Name the server was called by, as the client wrote it; null where the client is elsewhere.
+    p.place AS place, -- public; internal: private, shared or link-local address, or a name that is in no public domain; unknown.
+    multiIf(p.place = 'public' AND ifNull(p.name_ip, '') = '' AND cutToFirstSignificantSubdomain(concat('http://', ifNull(p.name, ''))) != '',
+        cutToFirstSignificantSubdomain(concat('http://', ifNull(p.name, ''))), coalesce(if(p.name_ip IS NULL, p.name, NULL), p.address, p.name)) AS party, -- Who that is: registrable domain of the name where it is public, else name or address. By ClickHouse's cutToFirstSignificantSubdomain.
+    h.sensor_host AS sensor_host, -- Host with a sensor that has this address; null: none is known.
+    p.started AS started, -- When the session began, or was first seen.
+    p.last_seen AS last_seen -- When it was last seen.
+FROM
+(
+    SELECT e.host AS host, e.session AS session, e.direction AS direction, e.server AS server, e.verdict AS verdict, e.route AS route,
+           e.user AS user, e.application AS application, e.address AS address, e.name AS name, e.name_ip AS name_ip,
+           e.started AS started, e.last_seen AS last_seen, coalesce(e.address, e.name_ip) AS ip,
+           IPv4StringToNumOrNull(ifNull(ip, '')) AS number,
+           multiIf(
+               ip IS NULL AND e.name IS NULL, 'unknown',
+               ip IS NULL AND match(ifNull(e.name, ''), '^(localhost|.*[.]localhost)$'), 'loopback',
+               ip IS NULL AND (position(ifNull(e.name, ''), '.') = 0
+                   OR match(ifNull(e.name, ''), '[.](local|internal|lan|intranet|corp|home|private|test|invalid|localdomain|home[.]arpa)$')), 'internal',
+               ip IS NULL, 'public',
+               ip IN ('::', '::1') OR ifNull(bitShiftRight(number, 24), 0) = 127, 'loopback',
+               match(ifNull(ip, ''), '^f([cd]|e[89ab])'), 'internal',
+               ifNull(bitShiftRight(number, 24), 0) = 10 OR ifNull(bitShiftRight(number, 20), 0) = 2753
+                   OR ifNull(bitShiftRight(number, 16), 0) IN (49320, 43518) OR ifNull(bitShiftRight(number, 22), 0) = 401, 'internal',
+               'public') AS place
+    FROM
+    (
+        SELECT s.host AS host, s.id AS session, s.server AS server, s.verdict AS verdict, s.route AS route,
+               if(s.server_pid IS NOT NULL AND s.client_pid IS NULL, 'in', 'out') AS direction,
+               if(direction = 'in', s.server_user, s.client_user) AS user,
+               if(direction = 'in', NULL, coalesce(s.client_application, s.client_name)) AS application,
+               replaceOne(toString(toIPv6OrNull(extract(ifNull(if(direction = 'in', s.client_address, s.server_address), ''), '^[[]?([0-9a-fA-F.:]+?)[]]?:[0-9]+$'))), '::ffff:', '') AS address,
+               nullIf(if(direction = 'in', '', lower(trim(TRAILING '.' FROM extract(ifNull(s.server_endpoint, ''), '^[a-z]+://[[]?([^]/?#]+?)[]]?(?::[0-9]*)?(?:[/?#]|$)')))), '') AS name,
+               replaceOne(toString(toIPv6OrNull(ifNull(name, ''))), '::ffff:', '') AS name_ip,
+               s.started AS started, s.last_seen AS last_seen
+        FROM sessions AS s
+        WHERE ifNull(s.transport, '') != 'stdio' AND (s.client_pid IS NULL OR s.server_pid IS NULL)
+    ) AS e
+) AS p
+LEFT JOIN (SELECT d.address AS address, min(d.host) AS sensor_host FROM addresses AS d GROUP BY d.address) AS h ON p.address = h.address
+WHERE p.place != 'loopback' AND ifNull(h.sensor_host, '') != p.host;
+
+-- The asset list: the hosts that there should be, from the file in the collector's settings, and which have a sensor.
+CREATE OR REPLACE VIEW assets {on_cluster} AS
+SELECT
+    a.name AS name, -- Name in the list.
+    a.address AS address, -- Address in the list.
+    a.owner AS owner, -- Owner in the list.
+    a.host_group AS host_group, -- Group in the list.
+    coalesce(n.host, i.host) AS host, -- Host of its sensor: by name (its certificate's or the kernel's node name, in either case of letters), else by address; null: none.
+    multiIf(n.host IS NOT NULL, 'name', i.host IS NOT NULL, 'address', NULL) AS matched_by, -- name or address; null: no sensor.
+    coalesce(n.seen, i.seen) AS sensor_last_seen, -- Last sign of life of that sensor.
+    a.loaded AS loaded -- When the list was read.
+FROM (SELECT * FROM asset_list FINAL) AS a
+LEFT JOIN
+(
+    SELECT m.name AS name, min(m.host) AS host, max(m.seen) AS seen
+    FROM (SELECT arrayJoin(arrayDistinct([lower(v.host), lower(v.host_name)])) AS name, v.host AS host, v.last_seen AS seen FROM sensors AS v) AS m
+    GROUP BY m.name
+) AS n ON lower(a.name) = n.name
+LEFT JOIN
+(
+    SELECT d.address AS address, min(d.host) AS host, max(d.last_seen) AS seen FROM addresses AS d GROUP BY d.address
+) AS i ON ifNull(a.address, '') = i.address
+WHERE a.name != '' AND a.loaded = (SELECT max(l.loaded) FROM asset_list AS l);

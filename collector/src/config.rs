@@ -34,6 +34,8 @@ pub struct Config {
     pub findings: finding::Settings,
     /// Policy taken into force at start when the store has none yet.
     pub policy_file: Option<PathBuf>,
+    /// The hosts that there should be; read at start and when it changes ([`crate::assets`]).
+    pub assets_file: Option<PathBuf>,
 }
 
 /// gRPC for sensors.
@@ -99,6 +101,8 @@ struct Raw {
     findings: RawFindings,
     #[serde(default)]
     policy: RawPolicy,
+    #[serde(default)]
+    assets: RawAssets,
 }
 
 #[derive(Default, Deserialize)]
@@ -149,6 +153,12 @@ struct RawFindings {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPolicy {
+    file: Option<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAssets {
     file: Option<PathBuf>,
 }
 
@@ -246,6 +256,7 @@ impl Config {
             retention_days,
             findings: raw.findings.check()?,
             policy_file: raw.policy.file,
+            assets_file: raw.assets.file,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use gnomon_collector::{
+    assets::AssetList,
     config::{ClickHouse, Config},
     engine, policy,
 };
@@ -52,6 +53,21 @@ pub(super) fn run(file: Option<&Path>) -> Result<()> {
                 bail!("policy.file {} has {} faults", file.display(), faults.len());
             }
         }
+    }
+    if let Some(file) = &config.assets_file {
+        let list = AssetList::read(file)?;
+        if !list.unread.is_empty() {
+            super::warn(&format!(
+                "{}: warning: columns that are left aside: {:?}; name, address, owner and group are read",
+                file.display(),
+                list.unread
+            ));
+        }
+        super::say(&format!(
+            "assets.file {} names {} hosts",
+            file.display(),
+            list.assets.len()
+        ));
     }
     super::say("the settings are fine");
     Ok(())

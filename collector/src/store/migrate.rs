@@ -13,7 +13,7 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 5] = [
+const STEPS: [(&str, &str); 6] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
@@ -24,6 +24,7 @@ const STEPS: [(&str, &str); 5] = [
         "0004_findings",
         include_str!("../../schema/0004_findings.sql"),
     ),
+    ("0005_report", include_str!("../../schema/0005_report.sql")),
     (
         "0006_listeners",
         include_str!("../../schema/0006_listeners.sql"),

@@ -265,3 +265,18 @@ pub struct FindingRow {
     /// Digest of what its rule found: another one is looked at.
     pub digest: u64,
 }
+
+/// `asset_list`
+#[derive(Clone, Debug, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct AssetRow {
+    /// Empty: the heading of a list.
+    pub name: String,
+    pub address: Option<String>,
+    pub owner: Option<String>,
+    pub host_group: Option<String>,
+    /// SHA-256 of the file, in the heading only.
+    pub digest: String,
+    /// When the list was read: the same for all of it.
+    pub loaded: Micros,
+}
