@@ -5,6 +5,7 @@ mod error;
 mod listing;
 mod page;
 mod policy;
+mod report;
 mod router;
 mod show;
 mod signin;
@@ -28,13 +29,21 @@ pub struct State {
     sign_in: Arc<signin::SignIn>,
     names: Arc<[String]>,
     port: u16,
+    reports: report::Maker,
 }
 
 impl State {
     /// `token` is what every request has to bear, or a link has to be made with; `names` are names of this
-    /// collector beside loopback, `port` is where it listens.
+    /// collector beside loopback, `port` is where it listens; facts are kept `retention_days`.
     #[must_use]
-    pub fn new(token: String, names: Vec<String>, port: u16, store: Store, keeper: Keeper) -> Self {
+    pub fn new(
+        token: String,
+        names: Vec<String>,
+        port: u16,
+        store: Store,
+        keeper: Keeper,
+        retention_days: u32,
+    ) -> Self {
         Self {
             token: token.into(),
             store,
@@ -42,6 +51,7 @@ impl State {
             sign_in: Arc::new(signin::SignIn::new(port)),
             names: names.into(),
             port,
+            reports: report::Maker::new(retention_days),
         }
     }
 }

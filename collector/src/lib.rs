@@ -9,6 +9,7 @@
 //! [`engine`] knows which.
 
 pub mod api;
+pub mod assets;
 pub mod clock;
 pub mod config;
 pub mod engine;
@@ -18,6 +19,7 @@ pub mod html;
 pub mod ingest;
 pub mod inventory;
 pub mod policy;
+pub mod report;
 pub mod server;
 pub mod state;
 pub mod store;

@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::T
 use tracing::{info, warn};
 
 use crate::{
-    api,
+    api, assets,
     config::{ClickHouse, Config},
     engine::{self, Engine},
     enroll::authority::Authority,
@@ -165,6 +165,9 @@ pub async fn serve(
         stopped.clone(),
     );
 
+    if let Some(file) = config.assets_file.clone() {
+        tokio::spawn(assets::keep(file, backend.store.clone(), stopped.clone()));
+    }
     let service = Service::new(keeper.clone(), config.ingest.streams_max, stopped.clone());
     let grpc = tokio::spawn(serve_ingest(
         ingest,
@@ -175,7 +178,14 @@ pub async fn serve(
     )?);
     let api_port = api.local_addr().map(|a| a.port()).unwrap_or_default();
     let api_names = config.api_names.clone();
-    let api_state = api::State::new(token, api_names, api_port, backend.store.clone(), keeper);
+    let api_state = api::State::new(
+        token,
+        api_names,
+        api_port,
+        backend.store.clone(),
+        keeper,
+        config.retention_days,
+    );
     let http = tokio::spawn(api::serve(api, api_state, stopped));
     let mut running = Running {
         backend,

@@ -11,7 +11,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{State, auth, error::ApiError, listing, page, policy, show, sql, status};
+use super::{State, auth, error::ApiError, listing, page, policy, report, show, sql, status};
 use crate::ui::PAGES;
 
 const BODY_BYTES_MAX: usize = 2 << 20;
@@ -19,6 +19,7 @@ const BODY_BYTES_MAX: usize = 2 << 20;
 const HANDLING_S_MAX: u64 = 60;
 /// Our own style sheet, icon and filter forms; nothing else is loaded, run, framed or sent.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const REPORT: &str = "/api/v1/report";
 
 /// All of the API, and the pages.
 pub(super) fn router(state: State) -> Router {
@@ -27,6 +28,7 @@ pub(super) fn router(state: State) -> Router {
         .route("/api/v1/sql", post(sql::query))
         .route("/api/v1/show/{what}", get(show::show))
         .route("/api/v1/page-link", post(page::link))
+        .route(REPORT, get(report::make))
         .route("/api/v1/{view}", get(listing::list))
         // Before the layers: without the token even this is not told.
         .method_not_allowed_fallback(not_so)
@@ -81,8 +83,12 @@ async fn not_so(request: Request) -> ApiError {
 /// A time limit, and headers that keep browsers from guessing, framing and remembering.
 async fn bounded(request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let seconds = match path.as_str() {
+        REPORT => report::HANDLING_S_MAX,
+        _ => HANDLING_S_MAX,
+    };
     let mut response =
-        match tokio::time::timeout(Duration::from_secs(HANDLING_S_MAX), next.run(request)).await {
+        match tokio::time::timeout(Duration::from_secs(seconds), next.run(request)).await {
             Ok(response) => response,
             Err(_) => ApiError::new(
                 StatusCode::GATEWAY_TIMEOUT,

@@ -10,6 +10,7 @@ mod listeners;
 mod observations;
 mod page;
 mod policy;
+mod report;
 mod sensor;
 mod sql;
 mod views;
