@@ -18,6 +18,14 @@ pub(crate) struct Api {
     timeout_s: u64,
 }
 
+/// An answer as it came.
+pub(crate) struct Document {
+    /// All of it.
+    pub(crate) body: Vec<u8>,
+    /// The collector could answer every part of it.
+    pub(crate) complete: bool,
+}
+
 /// What the API says when it cannot.
 #[derive(Deserialize)]
 struct Refusal {
@@ -96,7 +104,21 @@ impl Api {
         )
     }
 
+    /// Asks for something that is not read here, and may take its time.
+    pub(crate) fn document(&self, path: &str, parameters: &[(&str, String)]) -> Result<Document> {
+        let url = format!("{}{path}{}", self.place.api, query(parameters));
+        self.send(minreq::get(url))
+    }
+
     fn ask<T: DeserializeOwned>(&self, request: minreq::Request) -> Result<T> {
+        let api = &self.place.api;
+        let body = self.send(request)?.body;
+        serde_json::from_slice(&body).with_context(|| {
+            format!("{api} answers, but not as a collector of this version does; check --api")
+        })
+    }
+
+    fn send(&self, request: minreq::Request) -> Result<Document> {
         let api = &self.place.api;
         let answer = request
             .with_header("Authorization", format!("Bearer {}", self.place.token))
@@ -111,6 +133,9 @@ impl Api {
                 anyhow!("cannot reach the collector at {api}: {error}; is it running? `make run` starts one, --api names another")
             })?;
         let status = answer.status_code;
+        let complete = !(answer.headers.iter()).any(|(name, value)| {
+            name.eq_ignore_ascii_case("x-gnomon-complete") && value == "false"
+        });
         let mut body = Vec::new();
         match answer.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut body) {
             Err(error) if is_late(error.kind()) => return Err(self.silent()),
@@ -126,9 +151,7 @@ impl Api {
         if status != 200 {
             return Err(self.refusal(status, &body));
         }
-        serde_json::from_slice(&body).with_context(|| {
-            format!("{api} answers, but not as a collector of this version does; check --api")
-        })
+        Ok(Document { body, complete })
     }
 
     fn silent(&self) -> anyhow::Error {

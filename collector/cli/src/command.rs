@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::answer::Answer;
 use crate::api::Api;
 use crate::format::{self, Paper};
 use crate::view::{self, View};
-use crate::{page, place, policy, show, sql};
+use crate::{page, place, policy, report, show, sql};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,10 +24,14 @@ Examples:
   gnomon sql \"SELECT host, count() FROM sessions GROUP BY host\"
   gnomon policy apply policy.toml
   gnomon page                            a link to the same in a browser
+  gnomon report --period 30d --out report.html
 
 The collector is found by --api and --token-file, else by GNOMON_API and GNOMON_TOKEN_FILE, else
 by the .gnomon folder that `make run` leaves in a checkout, above the current folder or above this
 program. Exit status: 0 fine, 1 failure, 2 wrong usage.";
+
+/// How long an answer may take, seconds; the collector gives up on a question long before.
+const TIMEOUT_S: u64 = 60;
 
 /// Ask the inventory of MCP servers, sessions and calls.
 #[derive(Debug, Parser)]
@@ -47,24 +52,40 @@ struct Common {
     /// File with the API's token
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How long to wait for the collector's answer, in seconds
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60,
+    /// How long to wait for the collector's answer, in seconds [default: 60; of a report: 300]
+    #[arg(long, global = true, value_name = "SECONDS",
         value_parser = clap::value_parser!(u64).range(1..=3600))]
-    timeout: u64,
-    /// How to print
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    format: Format,
+    timeout: Option<u64>,
+    /// How to print [default: table; of a report: html]
+    #[arg(long, global = true, value_enum)]
+    format: Option<Asked>,
 }
 
 /// How rows are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
+    /// For people: the columns that fit.
+    Table,
+    /// One array of objects.
+    Json,
+    /// All columns.
+    Csv,
+}
+
+/// What may be asked for: rows, or a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Asked {
     /// For people: the columns that fit
     Table,
-    /// One array of objects, keys are the view's columns
+    /// One array of objects, keys are the view's columns; of a report one object
     Json,
     /// All columns, RFC 4180; what a spreadsheet would run as a formula gets a ' in front
     Csv,
+    /// Of a report: one page, for a browser and for A4
+    Html,
+    /// Of a report, in a later version
+    #[value(hide = true)]
+    Pdf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +116,8 @@ enum Action {
     Sql(sql::Question),
     /// A link to the page, for a browser
     Page(page::Page),
+    /// What a period brought, for whoever has to decide: a page, or JSON
+    Report(report::Wanted),
     /// Show or change the policy that verdicts are made by
     Policy {
         /// What to do with it
@@ -110,10 +133,27 @@ impl Command {
             api,
             token_file,
             timeout,
-            format,
+            format: asked,
         } = self.common;
+        let format = match (&self.action, asked) {
+            // Before anything is asked of the collector.
+            (Action::Report(_), _) => {
+                report::form(asked);
+                Format::Table
+            }
+            (_, None | Some(Asked::Table)) => Format::Table,
+            (_, Some(Asked::Json)) => Format::Json,
+            (_, Some(Asked::Csv)) => Format::Csv,
+            (_, Some(Asked::Html | Asked::Pdf)) => {
+                usage("html is for reports: print rows as table, json or csv")
+            }
+        };
         let place = place::find(api, token_file)?;
-        let api = Api::at(place, timeout);
+        let usual_s = match self.action {
+            Action::Report(_) => report::TIMEOUT_S,
+            _ => TIMEOUT_S,
+        };
+        let api = Api::at(place, timeout.unwrap_or(usual_s));
         match self.action {
             Action::Servers(filters) => list(&api, &view::servers::VIEW, &filters.pairs(), format),
             Action::Sessions(filters) => {
@@ -139,9 +179,17 @@ impl Command {
                 print(&answer, &sql::VIEW, format)
             }
             Action::Page(page) => page.run(&api, format),
+            Action::Report(wanted) => wanted.run(&api, asked),
             Action::Policy { action } => action.run(&api, format),
         }
     }
+}
+
+/// Ends as clap does where a command line is wrong: exit status 2.
+pub(crate) fn usage(what: &str) -> ! {
+    Command::command()
+        .error(ErrorKind::InvalidValue, what)
+        .exit()
 }
 
 fn list(api: &Api, view: &View, filters: &[(&str, String)], format: Format) -> Result<()> {

@@ -12,6 +12,7 @@ mod format;
 mod page;
 mod place;
 mod policy;
+mod report;
 mod show;
 mod sql;
 mod view;

@@ -428,6 +428,17 @@ fn wrong_usage_is_2_and_help_has_examples() {
         &["sessions", "--since", "tomorrow"],
         &["sessions", "--verdict", "fine"],
         &["servers", "--verdict", ""],
+        &["sessions", "--format", "html"],
+        &["report", "--format", "pdf"],
+        &["report", "--format", "csv"],
+        &["report", "--period", "fortnight"],
+        &[
+            "report",
+            "--period",
+            "30d",
+            "--from",
+            "2026-01-01T00:00:00Z",
+        ],
         &[],
     ] {
         assert_eq!(
@@ -441,6 +452,7 @@ fn wrong_usage_is_2_and_help_has_examples() {
         &["sessions", "--help"],
         &["sql", "--help"],
         &["policy", "apply", "--help"],
+        &["report", "--help"],
     ] {
         let output = gnomon("http://127.0.0.1:9", command);
         assert_eq!(output.status.code(), Some(0));
@@ -531,4 +543,65 @@ fn several_that_fit_are_listed() {
     assert_eq!(output.status.code(), Some(1));
     let expected = "gnomon: server: \"npm:\" fits several: npm:a, npm:b; write more of it\n";
     assert_eq!(text(&output.stderr), expected);
+}
+
+#[test]
+fn a_report_is_written_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let path = file.to_str().unwrap();
+    let (api, thread) = answer("200 OK", "<!DOCTYPE html>…");
+    let output = gnomon(&api, &["report", "--period", "7d", "--out", path]);
+    let line = thread.join().unwrap().line;
+    assert_eq!(line, "GET /api/v1/report?format=html&period=7d HTTP/1.1");
+    assert_eq!(
+        (output.status.code(), text(&output.stdout)),
+        (Some(0), String::new())
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "<!DOCTYPE html>…");
+
+    let refused =
+        "{\"error\":{\"what\":\"period \\\"9d\\\"\",\"where\":\"report\",\"advice\":\"shorter\"}}";
+    let (api, thread) = answer("400 Bad Request", refused);
+    let output = gnomon(&api, &["report", "--period", "900d", "--out", path]);
+    thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        text(&output.stderr),
+        "gnomon: report: period \"9d\"; shorter\n"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "<!DOCTYPE html>…");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+
+    let (api, thread) = answer("200 OK", "x");
+    let output = gnomon(&api, &["report", "--out", "/nowhere/report.html"]);
+    thread.join().unwrap();
+    assert!(text(&output.stderr).contains("cannot write /nowhere/report.html"));
+}
+
+#[test]
+fn a_report_goes_to_standard_output_and_json_is_safe_there() {
+    let (api, thread) = answer("200 OK", "{\"name\":\"a\u{202e}b\"}");
+    let output = gnomon(
+        &api,
+        &["report", "--format", "json", "--to", "2026-01-02T00:00:00Z"],
+    );
+    let line = thread.join().unwrap().line;
+    assert_eq!(
+        line,
+        "GET /api/v1/report?format=json&to=2026-01-02T00%3A00%3A00Z HTTP/1.1"
+    );
+    assert_eq!(text(&output.stdout), "{\"name\":\"a\\u202eb\"}\n");
+}
+
+#[test]
+fn a_report_with_gaps_is_written_and_fails() {
+    let (api, thread) = answer("200 OK\r\nX-Gnomon-Complete: false", "<p>");
+    let output = gnomon(&api, &["report"]);
+    thread.join().unwrap();
+    assert_eq!(
+        (output.status.code(), text(&output.stdout)),
+        (Some(1), "<p>".to_owned())
+    );
+    assert!(text(&output.stderr).contains("could not be answered"));
 }
