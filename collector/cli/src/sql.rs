@@ -14,7 +14,8 @@ pub(crate) const VIEW: View = View {
 
 const EXAMPLES: &str = "\
 Views: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, findings,
-finding_history, policies; their columns are in docs/views.md, or by DESCRIBE.
+finding_history, policies, remotes, assets, addresses, stats; their columns are in
+docs/views.md, or by DESCRIBE.
 
 Examples:
   gnomon sql \"SELECT server, verdict, calls FROM servers ORDER BY calls DESC LIMIT 10\"
