@@ -27,6 +27,19 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// `user bob / …`.
+static PAIR: LazyLock<Regex> = LazyLock::new(|| {
+    text::regex(
+        r#"(?i)(\b(?:user(?:[\s_-]?name)?|login|logon|account|creds?|credentials?)\s{0,3}[:=]?\s{0,3}["'`]?[A-Za-z0-9._@+-]{1,64}["'`]?\s{1,3}/\s{1,3}["'`]?)([^\s"'`]+)"#,
+    )
+});
+/// What makes a pair one of name and password even where the second could be a word.
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    text::regex(
+        r"(?i)\b(?:log-?[io]n|log in|sign-?in|auth|authenticat[a-z]{1,4}|credentials?|password|denied|rejected|invalid|wrong|bad)\b",
+    )
+});
+
 /// The beginning of an element, also escaped.
 static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
     text::regex(
@@ -44,6 +57,9 @@ pub(super) fn pass(text: &str) -> String {
     if text.contains('(') {
         text = replace_last(&TUPLE, &text);
     }
+    if text.contains(" /") {
+        text = pairs(&text);
+    }
     if text.bytes().any(|b| b.is_ascii_digit()) {
         text = replace_last(&CODE, &text);
     }
@@ -55,6 +71,22 @@ fn replace_last(rule: &Regex, text: &str) -> String {
         format!("{}{REDACTED}", &found[1])
     })
     .into_owned()
+}
+
+/// `Account settings / Billing` are words; `user bob / hunter2` is none, and neither is what a refusal is about.
+fn pairs(text: &str) -> String {
+    let replace = |found: &Captures<'_>| {
+        let at = found.get(0).map_or(0, |all| all.start());
+        let value = &found[2];
+        let refused = || REFUSED.is_match(&text[..at]);
+        let secret = text::is_secret_value(value) && (text::looks_made_up(value) || refused());
+        if secret {
+            format!("{}{REDACTED}", &found[1])
+        } else {
+            found[0].to_owned()
+        }
+    };
+    PAIR.replace_all(text, replace).into_owned()
 }
 
 /// A host and its port, a URL and a package are no login.

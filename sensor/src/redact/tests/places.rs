@@ -46,6 +46,9 @@ fn error_texts() {
             "credentials: (bob, {})",
             "credentials=('bob', '{}')",
             "bad login ('bob', '{}')",
+            "login failed for user bob / {}",
+            "access denied: user 'bob' / '{}'",
+            "invalid credentials bob / {}",
             "echo {} | sudo -S ls",
             "echo -n '{}' | sudo -k -S ls",
             "echo \"{}\" | docker login -u bob --password-stdin",
@@ -54,6 +57,16 @@ fn error_texts() {
             let context = template.replace("{}", secret);
             gone(&text(&context), secret, &context);
             assert_eq!(text(&text(&context)), text(&context));
+        }
+    }
+    for secret in ["hunter2", "Passw0rd!", "pw#1x"] {
+        for template in [
+            "user bob / {}",
+            "username: bob / {}",
+            "login bob@x.example / {}.",
+        ] {
+            let context = template.replace("{}", secret);
+            gone(&text(&context), secret, &context);
         }
     }
     for template in [
@@ -158,6 +171,9 @@ fn ordinary_text_stays() {
         "ssh -p2222 h",
         "find . -path ./x -print0",
         "login failed for user bob",
+        "user guide / reference",
+        "account settings / billing",
+        "login page / signup page",
         "login failed for db.example:5432",
         "authentication failed for localhost:8080: refused",
         "authentication failed for https://x.example/a",
@@ -216,6 +232,7 @@ fn time_grows_with_length_only() {
         "login ",
         "credentials (a, ",
         "pin 1234 ",
+        "user bob / abcd1 ",
         "mysql -pa ",
         "-ua:b ",
         "a=(",
