@@ -251,6 +251,12 @@ pub enum LossReason {
     BufferFull,
     /// A bounded queue was full.
     QueueFull,
+    /// A body of HTTP has a content coding that is not read, or too many.
+    CodingUnknown,
+    /// A coded body cannot be undone: it is not what it says, or lost bytes in its middle.
+    CodingBroken,
+    /// A coded body unpacks to far more than its size.
+    CodingBomb,
 }
 
 impl LossReason {
@@ -271,6 +277,9 @@ impl LossReason {
             Self::BatchTooLong => "batch_too_long",
             Self::BufferFull => "buffer_full",
             Self::QueueFull => "queue_full",
+            Self::CodingUnknown => "coding_unknown",
+            Self::CodingBroken => "coding_broken",
+            Self::CodingBomb => "coding_bomb",
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
 use crate::flow::{FlowId, FlowTable, Lane, Side};
 use crate::host::Host;
 use crate::mcp::http::Http;
-use crate::mcp::message::{Kind, Parsed, parse};
+use crate::mcp::message::{Kind, Parsed, excerpt, parse};
 use crate::mcp::stdio::Stdio;
 use crate::mcp::table::SessionTable;
 use crate::observation::{HostName, Observation};
@@ -182,7 +182,12 @@ impl Pipeline {
             Body::SocketState(state) => self.socket_state(time, &state, output),
             // Holding proves no use.
             Body::Holder { .. } => {}
-            Body::Lost { reason, count } => self.lose(reason, count),
+            Body::Lost { reason, count } => {
+                if count > 0 && is_of_any_flow(reason) {
+                    self.sessions.host_gap(time);
+                }
+                self.lose(reason, count);
+            }
         }
     }
 
@@ -195,6 +200,9 @@ impl Pipeline {
         let evicted = self.processes.take_evicted() + self.sessions.take_evicted();
         let dropped = self.listeners.take_dropped();
         self.lose(LossReason::TableFull, evicted + dropped);
+        for (reason, count) in self.sessions.take_lost() {
+            self.lose(reason, count);
+        }
     }
 
     /// States everything as it is at the end: nothing more will come.
@@ -281,10 +289,13 @@ impl Pipeline {
             lost: transfer.lost_before,
             bytes: &transfer.payload,
         };
-        reader.decoder.push(time, channel, chunk, &mut frames);
         let missing = transfer
             .length
             .saturating_sub(transfer.payload.len() as u64);
+        if transfer.lost_before > 0 || missing > 0 {
+            self.stdio.gap(arrival.lane, &mut self.sessions);
+        }
+        reader.decoder.push(time, channel, chunk, &mut frames);
         if missing > 0 {
             let chunk = Chunk {
                 lane: arrival.lane,
@@ -328,8 +339,12 @@ impl Pipeline {
     }
 
     fn line(&mut self, time: UnixNs, lane: Lane, line: &Line) {
-        if line.too_long {
-            self.lose(LossReason::MessageTooLong, 1);
+        if line.too_long || line.cut {
+            self.lose(LossReason::MessageTooLong, u64::from(line.too_long));
+            if let Some(message) = excerpt(&line.text, &line.tail, line.length) {
+                self.stdio
+                    .message(time, lane, message, &self.flows, &mut self.sessions);
+            }
             return;
         }
         let (messages, against) = match parse(&line.text) {
@@ -393,7 +408,7 @@ impl Pipeline {
             self.lane_ended(time, Lane { flow, from });
         }
         self.stdio.flow_ended(time, flow, &mut self.sessions);
-        self.http.flow_ended(flow);
+        self.http.flow_ended(time, flow, &mut self.sessions);
         self.flows.close(flow);
         if let Some(reader) = self.readers.remove(&flow) {
             self.pending_bytes -= reader.pending_bytes;
@@ -429,6 +444,14 @@ impl Pipeline {
         }
         self.claim(output);
     }
+}
+
+/// Whether what was lost for this reason could have been of any flow; other losses are told with their flow.
+const fn is_of_any_flow(reason: LossReason) -> bool {
+    matches!(
+        reason,
+        LossReason::RingFull | LossReason::Recursion | LossReason::BadRecord
+    )
 }
 
 /// Whether a network namespace is known not to be the host's.

@@ -4,6 +4,7 @@
 
 use super::decoder::Reading;
 use crate::event::FlowVerdict;
+use crate::protocol::lines::LINE_BYTES_MAX as MESSAGE_BYTES_MAX;
 
 /// Bytes without any JSON-RPC after which lines are taken for something else. A banner may come before the
 /// first message, and the requests of the other lane bring this one back.
@@ -130,8 +131,11 @@ impl Appraisal {
             .iter()
             .take(64)
             .any(|byte| matches!(byte, 0..=8 | 14..=31));
+        // What began like JSON and does not end is no message that anybody reads.
+        let endless = self.noise > MESSAGE_BYTES_MAX as u64;
         let give_up = self.against
             || binary
+            || endless
             || (!json_begun && unfinished.len() > LINE_BYTES_MAX)
             || (!json_begun
                 && self.noise
@@ -158,6 +162,25 @@ mod tests {
             Some(FlowVerdict::NotMcp)
         );
         assert_eq!(flow.verdict(Reading::Lines, false, b""), None, "told once");
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_given_up_unless_it_is_a_sessions() {
+        let mut flow = Appraisal::default();
+        flow.bytes(MESSAGE_BYTES_MAX as u64);
+        assert_ne!(
+            flow.verdict(Reading::Lines, false, b"{\"a\":\""),
+            Some(FlowVerdict::NotMcp)
+        );
+        flow.bytes(1);
+        assert_ne!(
+            flow.verdict(Reading::Lines, true, b"{\"a\":\""),
+            Some(FlowVerdict::NotMcp)
+        );
+        assert_eq!(
+            flow.verdict(Reading::Lines, false, b"{\"a\":\""),
+            Some(FlowVerdict::NotMcp)
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a flow carries: lines, HTTP/1, or something that is neither.
 //!
 //! Nothing is decided by a first byte: a flow is HTTP when a side begins with a request or status line,
-//! otherwise its bytes are read as lines, and whether those are MCP is not this module's business.
+//! otherwise its bytes are read as lines, and whether those are MCP is not this module's business. A connection that
+//! we met in the middle of a body is HTTP from the next head on.
 
 mod http;
 
@@ -53,10 +54,18 @@ enum State {
     #[default]
     Fresh,
     Undecided(Box<[Vec<u8>; 2]>),
-    Lines(Box<[LineDecoder; 2]>),
+    Lines(Box<LinesFlow>),
     Http(Box<HttpFlow>),
     /// Was judged; bytes that are still under way are dropped.
     Closed,
+}
+
+/// Lines of both sides.
+#[derive(Default)]
+struct LinesFlow {
+    sides: [LineDecoder; 2],
+    /// One of them began like JSON: it is no body of HTTP that we met in its middle.
+    json: bool,
 }
 
 /// What a decoder reads a flow as.
@@ -103,12 +112,20 @@ impl Decoder {
             return http.push(time, lane, lost, bytes, out);
         }
         if lost > 0 {
-            self.gap(lane);
+            self.gap(lane, out);
         }
         match &mut self.state {
             State::Closed | State::Http(_) => {}
             State::Fresh | State::Undecided(_) => self.decide(time, channel, lane, bytes, out),
-            State::Lines(lines) => push_lines(lines, lane, bytes, out),
+            State::Lines(lines) => {
+                let late = client_of_late_head(channel, lane, bytes).filter(|_| !lines.json);
+                let Some(client) = late else {
+                    return lines.push(lane, bytes, out);
+                };
+                let mut http = HttpFlow::new(client);
+                http.push(time, lane, 0, bytes, out);
+                self.state = State::Http(Box::new(http));
+            }
         }
     }
 
@@ -134,7 +151,7 @@ impl Decoder {
         match &self.state {
             State::Fresh | State::Closed => 0,
             State::Undecided(heads) => heads.iter().map(Vec::len).sum(),
-            State::Lines(lines) => lines.iter().map(LineDecoder::pending_bytes).sum(),
+            State::Lines(lines) => lines.sides.iter().map(LineDecoder::pending_bytes).sum(),
             State::Http(http) => http.pending_bytes(),
         }
     }
@@ -144,7 +161,7 @@ impl Decoder {
         match &mut self.state {
             State::Fresh | State::Closed => {}
             State::Undecided(heads) => heads.iter_mut().for_each(|head| *head = Vec::new()),
-            State::Lines(lines) => lines.iter_mut().for_each(LineDecoder::gap),
+            State::Lines(lines) => lines.sides.iter_mut().for_each(LineDecoder::shed),
             State::Http(http) => http.shed(),
         }
     }
@@ -153,7 +170,7 @@ impl Decoder {
     #[must_use]
     pub fn unfinished(&self, from: Side) -> &[u8] {
         match &self.state {
-            State::Lines(lines) => lines[from.index()].pending(),
+            State::Lines(lines) => lines.sides[from.index()].pending(),
             _ => &[],
         }
     }
@@ -165,12 +182,16 @@ impl Decoder {
         }
     }
 
-    fn gap(&mut self, lane: Lane) {
+    fn gap(&mut self, lane: Lane, out: &mut Vec<Frame>) {
         match &mut self.state {
             State::Closed => self.state = State::Fresh,
             State::Fresh => {}
             State::Undecided(heads) => heads[lane.from.index()].clear(),
-            State::Lines(lines) => lines[lane.from.index()].gap(),
+            State::Lines(lines) => {
+                let mut cut = Vec::new();
+                lines.sides[lane.from.index()].gap(&mut cut);
+                out.extend(cut.into_iter().map(|line| Frame::Line(lane, line)));
+            }
             State::Http(_) => {}
         }
     }
@@ -239,7 +260,7 @@ impl Decoder {
 /// Whether bytes look like server-sent events, with or without a chunk's size before them: the answer of a
 /// request that was made before us.
 fn events_in_the_middle(bytes: &[u8]) -> Guess {
-    const FIELDS: [&[u8]; 4] = [b"event:", b"data:", b"id:", b": "];
+    const FIELDS: [&[u8]; 5] = [b"event:", b"data:", b"id:", b"retry:", b": "];
     let digits = bytes
         .iter()
         .take_while(|byte| byte.is_ascii_hexdigit())
@@ -259,10 +280,27 @@ fn events_in_the_middle(bytes: &[u8]) -> Guess {
     }
 }
 
-fn push_lines(lines: &mut [LineDecoder; 2], lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
-    let mut finished = Vec::new();
-    lines[lane.from.index()].push(bytes, &mut finished);
-    out.extend(finished.into_iter().map(|line| Frame::Line(lane, line)));
+/// Who sends the requests, where a call begins like a head of HTTP on a flow that was read as lines.
+fn client_of_late_head(channel: Channel, lane: Lane, bytes: &[u8]) -> Option<Side> {
+    if channel == Channel::Pipe {
+        None
+    } else if Connection::looks_like_known_request(bytes) == Guess::Yes {
+        Some(lane.from)
+    } else if Connection::looks_like_response(bytes) == Guess::Yes {
+        Some(lane.from.other())
+    } else {
+        None
+    }
+}
+
+impl LinesFlow {
+    fn push(&mut self, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
+        let mut finished = Vec::new();
+        self.sides[lane.from.index()].push(bytes, &mut finished);
+        let is_json = |line: &Line| matches!(line.text.trim_ascii_start(), [b'{' | b'[', ..]);
+        self.json |= finished.iter().any(is_json);
+        out.extend(finished.into_iter().map(|line| Frame::Line(lane, line)));
+    }
 }
 
 #[cfg(test)]
@@ -354,6 +392,33 @@ mod tests {
         assert_eq!(
             reading(Channel::Tcp, &[(Side::A, b"PO")]),
             Reading::Undecided
+        );
+    }
+
+    #[test]
+    fn a_head_after_the_middle_of_a_body_is_http() {
+        let body = b"ue\":[1,2,3]}";
+        let head = b"HTTP/1.1 200 OK\r\n";
+        let request = b"POST /mcp HTTP/1.1\r\n";
+        for channel in [Channel::Tcp, Channel::Unix] {
+            assert_eq!(
+                reading(channel, &[(Side::A, body), (Side::B, head)]),
+                Reading::Http
+            );
+            assert_eq!(
+                reading(channel, &[(Side::A, body), (Side::A, request)]),
+                Reading::Http
+            );
+        }
+        let line = b"{\"text\":1}\n{\"text\":\"";
+        assert_eq!(
+            reading(Channel::Unix, &[(Side::A, line), (Side::A, request)]),
+            Reading::Lines,
+            "a message may quote a request"
+        );
+        assert_eq!(
+            reading(Channel::Pipe, &[(Side::A, body), (Side::A, request)]),
+            Reading::Lines
         );
     }
 

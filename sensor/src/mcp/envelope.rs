@@ -25,8 +25,14 @@ impl Envelope {
     /// Reads the object at the reader; anything else is skipped and leaves nothing.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
         let mut envelope = Self::default();
-        reader.object(|reader, key| envelope.member(reader, key))?;
+        envelope.read_into(reader)?;
         Ok(envelope)
+    }
+
+    /// The same, into what was read before. What comes before an error stays.
+    pub(super) fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), NotJson> {
+        reader.object(|reader, key| self.member(reader, key))?;
+        Ok(())
     }
 
     /// Peers may read this message differently.
@@ -57,15 +63,16 @@ impl Envelope {
             }
             b"params" => {
                 self.keys.see(3);
-                self.params = Params::read(reader)?;
+                self.params = Params::default();
+                self.params.read_into(reader)?;
             }
             b"result" => {
                 self.keys.see(4);
-                self.answer = Some(Answer::read(reader)?);
+                self.answer.insert(Answer::default()).read_into(reader)?;
             }
             b"error" => {
                 self.keys.see(5);
-                self.failure = Failure::read(reader)?;
+                Failure::read_into(&mut self.failure, reader)?;
             }
             b"seq" => {
                 self.has_seq = reader.number()?.is_some();

@@ -56,10 +56,9 @@ pub(super) struct Params {
 }
 
 impl Params {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
-        let mut params = Self::default();
-        reader.object(|reader, key| params.member(reader, key))?;
-        Ok(params)
+    pub(super) fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), NotJson> {
+        reader.object(|reader, key| self.member(reader, key))?;
+        Ok(())
     }
 
     fn member(&mut self, reader: &mut Reader<'_>, key: &[u8]) -> Result<(), NotJson> {
@@ -131,17 +130,14 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, NotJson> {
-        let mut answer = Self {
-            is_empty: true,
-            ..Self::default()
-        };
+    pub(super) fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), NotJson> {
+        let mut members = 0_usize;
         let is_object = reader.object(|reader, key| {
-            answer.is_empty = false;
-            answer.member(reader, key)
+            members += 1;
+            self.member(reader, key)
         })?;
-        answer.is_empty &= is_object;
-        Ok(answer)
+        self.is_empty = is_object && members == 0;
+        Ok(())
     }
 
     fn member(&mut self, reader: &mut Reader<'_>, key: &[u8]) -> Result<(), NotJson> {
@@ -213,12 +209,16 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// None when it is `null`: some peers write that beside a result.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, NotJson> {
+    /// Stays none when it is `null`: some peers write that beside a result.
+    pub(super) fn read_into(
+        place: &mut Option<Self>,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), NotJson> {
+        *place = None;
         if reader.shape()? == Shape::Null {
-            return reader.skip().map(|()| None);
+            return reader.skip();
         }
-        let mut failure = Self::default();
+        let failure = place.insert(Self::default());
         reader.object(|reader, key| {
             match key {
                 b"code" => failure.code = reader.number()?.and_then(whole_number).unwrap_or(0),
@@ -241,7 +241,7 @@ impl Failure {
             }
             Ok(())
         })?;
-        Ok(Some(failure))
+        Ok(())
     }
 }
 

@@ -5,19 +5,22 @@
 //! the revision has neither, by the client's process and the server's address and path.
 
 mod answers;
+mod content;
 mod exchange;
+mod index;
 mod place;
 
 use super::message::{Era, Kind, Message, Notification};
-use super::session::{ExchangeKey, SessionNumber};
+use super::session::{ExchangeKey, Session, SessionNumber};
 use super::signature::{Marks, http_marks};
 use super::table::{SessionTable, witness};
-use crate::event::UnixNs;
+use crate::event::{LossReason, UnixNs};
 use crate::flow::{FlowId, FlowTable, Side};
 use crate::observation::Transport;
-use crate::protocol::http1::{HttpEvent, RequestHead};
+use crate::protocol::http1::{self, HttpEvent, RequestHead};
 use exchange::{Exchange, Exchanges};
-use place::{Index, Place};
+use index::{Asks, Index};
+use place::Place;
 
 /// After this long without a message a session of the modern era is over (DESIGN: session).
 const MODERN_IDLE_NS: u64 = 5 * 60 * 1_000_000_000;
@@ -54,17 +57,18 @@ impl Http {
         let mut progress = Progress::default();
         match event {
             HttpEvent::Request { exchange, head } => {
-                let opened = Exchange::new(time, client, head);
+                let marks = http_marks(&head, None);
+                let opened = Exchange::new(time, client, head, marks);
                 sessions.count_dropped(self.exchanges.insert((flow, exchange), opened));
             }
             HttpEvent::RequestBody { exchange, bytes } => {
                 if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
-                    exchange.request_body(&bytes);
+                    exchange.request.push(&bytes);
                 }
             }
             HttpEvent::RequestGap { exchange, lost } => {
                 if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
-                    exchange.request_gap(lost);
+                    exchange.request.gap(lost);
                 }
             }
             HttpEvent::RequestEnd { exchange } => {
@@ -75,28 +79,84 @@ impl Http {
                 self.response(time, (flow, exchange), client, head, flows, sessions);
             }
             HttpEvent::ResponseBody { exchange, bytes } => {
-                self.response_body(time, (flow, exchange), &bytes, flows, sessions);
+                progress.foreign =
+                    !self.response_body(time, (flow, exchange), &bytes, flows, sessions);
             }
             HttpEvent::ResponseGap { exchange, lost } => {
-                if let Some(exchange) = self.exchanges.get_mut((flow, exchange)) {
+                let key = (flow, exchange);
+                if let Some(exchange) = self.exchanges.get_mut(key) {
                     exchange.answer.gap(lost);
+                    if let Some(number) = exchange.session {
+                        sessions.gap(number, true, None);
+                    }
                 }
+                self.count_losses(key, sessions);
             }
             HttpEvent::ResponseEnd { exchange } => {
                 self.response_end(time, (flow, exchange), flows, sessions);
             }
-            HttpEvent::Broken { exchange, .. } => {
-                if let Some(exchange) = exchange {
-                    self.exchanges.remove((flow, exchange));
-                }
-            }
+            HttpEvent::Broken {
+                side,
+                exchange,
+                reason,
+            } => self.broken(time, flow, side, exchange, reason, sessions),
         }
         progress
     }
 
     /// A connection is gone.
-    pub fn flow_ended(&mut self, flow: FlowId) {
+    pub fn flow_ended(&mut self, time: UnixNs, flow: FlowId, sessions: &mut SessionTable) {
+        let open: Vec<ExchangeKey> = self.exchanges.numbered(flow).map(|(key, _)| key).collect();
+        for key in open {
+            self.stream_ended(time, key, sessions);
+        }
         self.exchanges.remove_flow(flow);
+    }
+
+    /// One side can no longer be followed.
+    fn broken(
+        &mut self,
+        time: UnixNs,
+        flow: FlowId,
+        side: http1::Side,
+        exchange: Option<u64>,
+        reason: &'static str,
+        sessions: &mut SessionTable,
+    ) {
+        // Cut short is what the peer did; everything else is our loss.
+        let is_loss = reason != "cut_short";
+        let answers = side == http1::Side::Server;
+        let touched = |(key, _): &(ExchangeKey, &Exchange)| exchange.is_none_or(|own| key.1 == own);
+        let open = self.exchanges.numbered(flow).filter(touched);
+        let open: Vec<(ExchangeKey, Option<SessionNumber>)> = open
+            .map(|(key, exchange)| (key, exchange.session))
+            .collect();
+        for (key, session) in open {
+            if let Some(number) = session.filter(|_| is_loss) {
+                sessions.gap(number, answers, Some(key));
+            }
+            if exchange.is_none() {
+                continue;
+            }
+            if is_loss {
+                self.stream_lost(key, sessions);
+            } else {
+                self.stream_ended(time, key, sessions);
+            }
+            self.exchanges.remove(key);
+        }
+    }
+
+    /// What of an exchange could not be read is counted.
+    fn count_losses(&mut self, key: ExchangeKey, sessions: &mut SessionTable) {
+        let losses = self
+            .exchanges
+            .get_mut(key)
+            .map(Exchange::take_losses)
+            .unwrap_or_default();
+        for (reason, count) in losses {
+            sessions.lose(reason, count);
+        }
     }
 
     /// Bytes that are kept of the bodies on a connection.
@@ -120,22 +180,16 @@ impl Http {
 
     /// Ends sessions that were silent for too long.
     pub fn tick(&mut self, now: UnixNs, sessions: &mut SessionTable) {
-        let idle: Vec<SessionNumber> = sessions
+        // An open stream of answers is a use, however quiet it is.
+        let in_use = self.exchanges.in_use();
+        let idle: Vec<(SessionNumber, UnixNs)> = sessions
             .iter()
-            .filter(|session| session.transport != Transport::Stdio && !session.ended)
-            .filter(|session| session.era == Era::Modern || session.client.is_none())
-            .filter(|session| {
-                let idle_ns = if session.era == Era::Modern {
-                    MODERN_IDLE_NS
-                } else {
-                    LEGACY_IDLE_NS
-                };
-                session.last_seen.saturating_add(idle_ns) < now
-            })
-            .map(|session| session.number)
+            .filter(|session| !in_use.contains(&session.number))
+            .filter_map(|session| Some((session.number, idle_end(session)?)))
+            .filter(|(_, end)| *end < now)
             .collect();
-        for number in idle {
-            sessions.end(now, number);
+        for (number, end) in idle {
+            sessions.end(end, number);
         }
     }
 
@@ -159,23 +213,31 @@ impl Http {
         let Some(place) = Place::of(flows, key.0, exchange.client, &exchange.head) else {
             return false;
         };
-        let messages = exchange.take_request_messages();
+        let (messages, dropped) = exchange.take_request_messages();
         let mut marks = http_marks(&exchange.head, None);
         messages
             .iter()
             .for_each(|message| marks.merge(message.marks));
         exchange.marks = marks;
         exchange.has_messages = !messages.is_empty();
+        exchange.has_requests = messages
+            .iter()
+            .any(|message| matches!(message.kind, Kind::Request(_)));
         let awaits_stream = exchange.head.method == "GET" && accepts_events(&exchange.head);
         let number = self.session_of(time, &place, &messages, marks, sessions);
         let Some(exchange) = self.exchanges.get_mut(key) else {
             return false;
         };
         exchange.session = number;
+        self.count_losses(key, sessions);
+        let Some(exchange) = self.exchanges.get_mut(key) else {
+            return false;
+        };
         let Some(number) = number else {
             exchange.foreign = !awaits_stream;
             return awaits_stream;
         };
+        sessions.lose(LossReason::BatchTooLong, dropped);
         let ends = exchange.head.method == "DELETE";
         exchange.ends_session = ends;
         if let Some(session) = sessions.change(number) {
@@ -203,15 +265,16 @@ impl Http {
         if marks.is_against() {
             return None;
         }
-        let initializes = messages
-            .iter()
-            .any(|message| matches!(&message.kind, Kind::Request(r) if r.method == "initialize"));
         let modern = place.modern || messages.iter().any(is_modern);
-        let known = self
-            .index
-            .find(place, initializes, modern, |number| sessions.get(number));
+        let asks = Asks::of(messages, modern);
+        let known = self.index.find(place, &asks, |number| sessions.get(number));
         if let Some(number) = known {
-            return Some(number);
+            let idle = sessions.get(number).and_then(idle_end);
+            match idle.filter(|end| *end < time && !self.exchanges.in_use().contains(&number)) {
+                // Nobody looked since it ended.
+                Some(end) => sessions.end(end, number),
+                None => return Some(number),
+            }
         }
         let posted = place.method == "POST";
         let begins =
@@ -248,8 +311,28 @@ fn client_message(
                 session.cancel(time, id);
             }
         }
-        Kind::Notification(_) | Kind::Response(_) => {}
+        Kind::Notification(notification) => {
+            if notification.method == "notifications/initialized"
+                && let Some(session) = sessions.change(number)
+            {
+                session.confirmed = true;
+            }
+        }
+        Kind::Response(_) => {}
     }
+}
+
+/// When a session is over if nothing more comes; none for one that only ends otherwise.
+fn idle_end(session: &Session) -> Option<UnixNs> {
+    if session.transport == Transport::Stdio || session.ended {
+        return None;
+    }
+    let idle_ns = match (session.era, session.client) {
+        (Era::Modern, _) => MODERN_IDLE_NS,
+        (_, None) => LEGACY_IDLE_NS,
+        (_, Some(_)) => return None,
+    };
+    Some(session.last_seen.saturating_add(idle_ns))
 }
 
 fn is_modern(message: &Message) -> bool {

@@ -1,6 +1,10 @@
 //! One JSON text → the JSON-RPC messages in it, with what MCP needs to know of each.
 
+mod excerpt;
+
 use std::fmt;
+
+pub use excerpt::excerpt;
 
 use super::envelope::Envelope;
 use super::fields::{Answer, Failure, Params};
@@ -66,9 +70,9 @@ pub enum Kind {
 /// What ties an answer to its request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {
-    /// A whole number, `1` or `1.0`.
+    /// A whole number that a double holds, `1` or `1.0`.
     Number(i64),
-    /// Any other number, as written.
+    /// Any other number, as a double has it.
     Decimal(String),
     /// A string of at most 128 bytes.
     Text(String),
@@ -205,7 +209,7 @@ pub struct Handshake {
 /// Reads one JSON text: an object, or an array of them (a batch).
 #[must_use]
 pub fn parse(text: &[u8]) -> Parsed {
-    let mut reader = Reader::new(text);
+    let mut reader = Reader::new(without_mark(text));
     let parsed = match reader.shape() {
         Ok(Shape::Object) => single(&mut reader),
         Ok(Shape::Array) => batch(&mut reader),
@@ -215,6 +219,11 @@ pub fn parse(text: &[u8]) -> Parsed {
         Ok(parsed) if reader.is_at_end() => parsed,
         _ => Parsed::NotJson,
     }
+}
+
+/// Without the byte-order mark that some write before their first message, and their peers pass over.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 fn single(reader: &mut Reader<'_>) -> Result<Parsed, NotJson> {

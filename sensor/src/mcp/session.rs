@@ -11,7 +11,7 @@ use super::message::{Era, Handshake, Id, Outcome, Peer, Request, Response};
 use super::signature::Marks;
 use crate::event::{Channel, ProcessKey, UnixNs};
 use crate::flow::FlowId;
-use crate::observation::{CallStatus, Evidence, Transport};
+use crate::observation::{CallStatus, Evidence, Quality, Source, Transport};
 use crate::redact;
 
 /// Finished calls kept back while a session is not identified: it may never be told at all.
@@ -23,6 +23,11 @@ const EARLY_TOOLS_MAX: usize = 64;
 const EARLY_NS: u64 = 5_000_000_000;
 /// Pieces of evidence kept of one session: the first ones tell most.
 const EVIDENCE_MAX: usize = 16;
+/// What is said of a call whose answer may have been among bytes that were lost.
+const DOUBT: &str = "an answer may have come in bytes that could not be read";
+/// What is said of a session of which bytes were lost.
+const GAP: &str =
+    "not all of its bytes could be read: calls may be missing, or answered and not told so";
 
 /// A session's number within this run; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +55,7 @@ pub struct Call {
     pub request_bytes: u64,
     /// Length of the answer's JSON text.
     pub response_bytes: Option<u64>,
-    /// Redacted.
+    /// Redacted. Of an unanswered call: why it may have been answered all the same.
     pub error_text: Option<String>,
 }
 
@@ -82,6 +87,10 @@ pub struct HttpPlace {
     pub paths: Vec<String>,
     /// Network namespaces that its connections were seen in.
     pub namespaces: Vec<u32>,
+    /// The server gave it an id.
+    pub has_id: bool,
+    /// Of HTTP+SSE: the exchange whose answer is its stream, while that is followed.
+    pub stream: Option<ExchangeKey>,
 }
 
 /// Names, paths and namespaces of one session that are kept; more than one is a contradiction already.
@@ -148,6 +157,10 @@ pub struct Session {
     pub initialized: bool,
     /// It speaks 2026-07-28 or later.
     pub era: Era,
+    /// The greatest number that its client used as an id.
+    pub latest_id: Option<i64>,
+    /// Its client said that it has shaken hands.
+    pub confirmed: bool,
     /// Some modern request was answered with a result.
     modern_answered: bool,
     /// Different methods that were answered and are MCP's but not MCP's alone.
@@ -187,6 +200,8 @@ impl Session {
             ended: false,
             initialized: false,
             era: Era::Unknown,
+            latest_id: None,
+            confirmed: false,
             modern_answered: false,
             strong_methods: Vec::new(),
             waiting: Waiting::new(waiting),
@@ -211,6 +226,9 @@ impl Session {
         bytes: usize,
     ) -> Option<EarlyAnswer> {
         self.last_seen = self.last_seen.max(time);
+        if let Id::Number(id) = request.id {
+            self.latest_id = self.latest_id.max(Some(id));
+        }
         match request.method.as_str() {
             "initialize" => {
                 self.initialized = true;
@@ -244,9 +262,11 @@ impl Session {
             name: name.or_else(|| request.uri.as_deref().map(redact::resource)),
             bytes: bytes as u64,
             number,
+            doubtful: false,
         };
         if let Some(gone) = self.waiting.add(request.id.clone(), pending) {
-            self.finish_call(time, gone, CallStatus::Unanswered, None, None);
+            let text = gone.doubtful.then(|| DOUBT.to_owned());
+            self.finish_call(time, gone, CallStatus::Unanswered, None, text);
         }
         self.early
             .retain(|early| early.time.saturating_add(EARLY_NS) > time);
@@ -326,14 +346,40 @@ impl Session {
         }
     }
 
-    /// Nothing more will come.
-    pub fn end(&mut self, time: UnixNs) {
+    /// An exchange is over, and what it answered could not be read.
+    pub fn exchange_unread(&mut self, time: UnixNs, exchange: ExchangeKey) {
+        for pending in self.waiting.take_exchange(exchange) {
+            let text = Some(DOUBT.to_owned());
+            self.finish_call(time, pending, CallStatus::Unanswered, None, text);
+        }
+    }
+
+    /// Bytes of its streams were lost. `answers`: they may have answered what waits, or what waits on the exchange.
+    pub fn gap(&mut self, answers: bool, exchange: Option<ExchangeKey>) {
+        if answers {
+            self.waiting.doubt(exchange);
+        }
+        let gap = |evidence: &Evidence| evidence.fact == GAP;
+        if !self.evidence.iter().any(gap) {
+            // Kept beyond the bound of the others: it says what they are worth.
+            self.evidence.push(Evidence {
+                source: Source::Kernel,
+                fact: GAP.to_owned(),
+                quality: Quality::Exact,
+            });
+        }
+    }
+
+    /// Nothing more will come. `lossy_until`: when records of the whole host were last lost.
+    pub fn end(&mut self, time: UnixNs, lossy_until: UnixNs) {
         if self.ended {
             return;
         }
         self.ended = true;
         for pending in self.waiting.take_all() {
-            self.finish_call(time, pending, CallStatus::Unanswered, None, None);
+            let doubtful = pending.doubtful || pending.since <= lossy_until;
+            let text = doubtful.then(|| DOUBT.to_owned());
+            self.finish_call(time, pending, CallStatus::Unanswered, None, text);
         }
     }
 

@@ -82,6 +82,13 @@ impl Stdio {
         }
     }
 
+    /// Bytes of a lane were lost.
+    pub fn gap(&mut self, lane: Lane, sessions: &mut SessionTable) {
+        if let Some((number, role)) = self.bound(lane, sessions) {
+            sessions.gap(number, role == Role::FromServer, None);
+        }
+    }
+
     /// Which lane is the client's is a guess until its session has shaken hands: a server may ask first, or
     /// print something that looks like it. What says better drops the guess.
     fn drop_wrong_guess(

@@ -1,12 +1,12 @@
 //! All sessions of the host, and what changed about them since it was last told.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::message::{Request, Response};
 use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber, WaitingCount};
 use super::signature::{Mark, Marks, Sign};
 use super::tools::Tool;
-use crate::event::{Channel, ProcessKey, UnixNs};
+use crate::event::{Channel, LossReason, ProcessKey, UnixNs};
 use crate::flow::FlowId;
 use crate::observation::{Evidence, Quality, Source, Transport};
 
@@ -36,6 +36,9 @@ pub struct SessionTable {
     evicted: u64,
     messages: u64,
     waiting: WaitingCount,
+    lost: BTreeMap<LossReason, u64>,
+    /// When records of the whole host were last lost.
+    lossy_until: UnixNs,
 }
 
 impl SessionTable {
@@ -52,6 +55,8 @@ impl SessionTable {
             evicted: 0,
             messages: 0,
             waiting: WaitingCount::default(),
+            lost: BTreeMap::new(),
+            lossy_until: 0,
         }
     }
 
@@ -88,9 +93,34 @@ impl SessionTable {
 
     /// Ends a session.
     pub fn end(&mut self, time: UnixNs, number: SessionNumber) {
+        let lossy_until = self.lossy_until;
         if let Some(session) = self.change(number) {
-            session.end(time);
+            session.end(time, lossy_until);
         }
+    }
+
+    /// Bytes of a session's streams were lost; see [`Session::gap`].
+    pub fn gap(&mut self, number: SessionNumber, answers: bool, exchange: Option<ExchangeKey>) {
+        if let Some(session) = self.change(number) {
+            session.gap(answers, exchange);
+        }
+    }
+
+    /// Records were lost that may have been of any session.
+    pub fn host_gap(&mut self, time: UnixNs) {
+        self.lossy_until = self.lossy_until.max(time);
+    }
+
+    /// Something of a session could not be read.
+    pub fn lose(&mut self, reason: LossReason, count: u64) {
+        if count > 0 {
+            *self.lost.entry(reason).or_default() += count;
+        }
+    }
+
+    /// What could not be read since the last call.
+    pub fn take_lost(&mut self) -> BTreeMap<LossReason, u64> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Ends every session of a process that is gone. `served` tells whether somebody else still listens

@@ -9,6 +9,9 @@ use super::tools::Digest;
 /// Longest id that is kept as it is, in bytes.
 const ID_BYTES_MAX: usize = 128;
 
+/// Up to here a double holds every whole number: what JavaScript gives back as it came.
+const EXACT_MAX: u64 = 1 << 53;
+
 /// Most revisions that are kept of a list; there have been five in two years.
 const REVISIONS_MAX: usize = 32;
 
@@ -64,7 +67,10 @@ impl Revision {
 pub(super) fn id(reader: &mut Reader<'_>) -> Result<Option<Id>, NotJson> {
     Ok(match reader.shape()? {
         Shape::Number => reader.number()?.map(|text| {
-            whole_number(text).map_or_else(|| Id::Decimal(cut(text, ID_BYTES_MAX)), Id::Number)
+            let exact = |number: &i64| number.unsigned_abs() < EXACT_MAX;
+            whole_number(text)
+                .filter(exact)
+                .map_or_else(|| decimal(text), Id::Number)
         }),
         Shape::Text => reader
             .string()?
@@ -77,6 +83,17 @@ pub(super) fn id(reader: &mut Reader<'_>) -> Result<Option<Id>, NotJson> {
             None
         }
     })
+}
+
+/// A number that is not whole or too large for a double: peers may write it back as their doubles have it.
+fn decimal(text: &[u8]) -> Id {
+    let number = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<f64>().ok());
+    match number {
+        Some(number) if number.is_finite() => Id::Decimal(format!("{number:e}")),
+        _ => Id::Decimal(cut(text, ID_BYTES_MAX)),
+    }
 }
 
 /// A text of the form `2025-11-25`.

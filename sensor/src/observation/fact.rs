@@ -27,7 +27,7 @@ pub struct Call {
     pub response_bytes: Option<u64>,
     /// Position in its session, from 1: (session, number) is the call's identity.
     pub number: u64,
-    /// The answer's error message, redacted.
+    /// The answer's error message, redacted; of an unanswered call, why it may have been answered all the same.
     pub error_text: Option<String>,
 }
 

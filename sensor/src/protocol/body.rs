@@ -1,20 +1,19 @@
 //! The body of one HTTP message, put together where it has to be read whole.
 
+use super::excerpt::Excerpt;
 use super::http1::Headers;
 
 /// Longest body that is kept, in bytes; the same as a line of stdio.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How a body is to be read.
+/// How a body is to be read, once its codings are undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {
     /// One JSON text.
     Json,
     /// Server-sent events.
     EventStream,
-    /// JSON or events under a content coding (gzip, …) that is not read yet.
-    Coded,
-    /// None of these.
+    /// Nothing that says so: its first bytes tell.
     Other,
 }
 
@@ -29,16 +28,23 @@ impl BodyKind {
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
-        let kind = match media.as_str() {
+        match media.as_str() {
             "application/json" => Self::Json,
             "text/event-stream" => Self::EventStream,
             other if other.ends_with("+json") => Self::Json,
-            _ => return Self::Other,
-        };
-        // The place for content decoding: a coded body is told apart here and nowhere else.
-        match headers.text("content-encoding").map(str::trim) {
-            None | Some("" | "identity") => kind,
-            Some(_) => Self::Coded,
+            _ => Self::Other,
+        }
+    }
+
+    /// What the first bytes of a body say: servers take JSON under any name, or none. `Other` for blanks alone.
+    #[must_use]
+    pub fn look(bytes: &[u8]) -> Self {
+        const FIELDS: [&[u8]; 5] = [b"event:", b"data:", b"id:", b"retry:", b":"];
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        match bytes.trim_ascii_start() {
+            [b'{' | b'[', ..] => Self::Json,
+            text if FIELDS.iter().any(|field| text.starts_with(field)) => Self::EventStream,
+            _ => Self::Other,
         }
     }
 }
@@ -46,9 +52,11 @@ impl BodyKind {
 /// A finished body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Body {
-    /// The bytes; empty when they are not all here.
+    /// The bytes; the first of them when they are not all here.
     pub text: Vec<u8>,
-    /// Bytes on the wire, framing left out.
+    /// The last bytes, when they are not all here.
+    pub tail: Vec<u8>,
+    /// Bytes of the body, framing and codings left out.
     pub length: u64,
     /// All bytes are in `text`.
     pub complete: bool,
@@ -64,12 +72,13 @@ impl std::fmt::Debug for Body {
     }
 }
 
-/// Collects a body up to a limit, and counts it past that.
+/// Collects a body up to a limit; past that its beginning and its end.
 pub struct BodyCollector {
     limit_bytes: usize,
     text: Vec<u8>,
     length: u64,
-    complete: bool,
+    /// What is kept once it is not complete.
+    excerpt: Option<Excerpt>,
 }
 
 impl BodyCollector {
@@ -80,19 +89,17 @@ impl BodyCollector {
             limit_bytes,
             text: Vec::new(),
             length: 0,
-            complete: true,
+            excerpt: None,
         }
     }
 
     /// Takes the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         self.length += bytes.len() as u64;
-        if !self.complete {
-            return;
-        }
-        if self.text.len() + bytes.len() > self.limit_bytes {
-            self.complete = false;
-            self.text = Vec::new();
+        if let Some(excerpt) = &mut self.excerpt {
+            excerpt.push(bytes);
+        } else if self.text.len() + bytes.len() > self.limit_bytes {
+            self.shorten().push(bytes);
         } else {
             self.text.extend_from_slice(bytes);
         }
@@ -101,25 +108,54 @@ impl BodyCollector {
     /// `bytes` bytes of the body were lost here.
     pub fn gap(&mut self, bytes: u64) {
         self.length += bytes;
-        self.complete = false;
-        self.text = Vec::new();
+        self.shorten().cut();
     }
 
     /// Bytes held.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.excerpt.as_ref().map_or(0, Excerpt::len)
+    }
+
+    /// A word of JSON-RPC is in what is held: the name of its version, or of a method.
+    #[must_use]
+    pub fn begins_with_rpc(&self) -> bool {
+        let has = |word: &[u8]| memchr::memmem::find(&self.text, word).is_some();
+        has(b"\"jsonrpc\"") || has(b"\"method\"")
+    }
+
+    /// More came than is kept.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.length > self.limit_bytes as u64
+    }
+
+    /// So much more that its end is not waited for.
+    #[must_use]
+    pub const fn is_far_over(&self) -> bool {
+        self.length > 2 * self.limit_bytes as u64
     }
 
     /// The body as far as it came; the collector is empty afterwards.
     pub fn finish(&mut self) -> Body {
         let limit_bytes = self.limit_bytes;
         let done = std::mem::replace(self, Self::new(limit_bytes));
+        let complete = done.excerpt.is_none();
+        let (text, tail) = done
+            .excerpt
+            .map_or((done.text, Vec::new()), Excerpt::into_parts);
         Body {
-            text: done.text,
+            text,
+            tail,
             length: done.length,
-            complete: done.complete,
+            complete,
         }
+    }
+
+    fn shorten(&mut self) -> &mut Excerpt {
+        let text = std::mem::take(&mut self.text);
+        self.excerpt
+            .get_or_insert_with(|| Excerpt::of(text, self.limit_bytes))
     }
 }
 

@@ -2,23 +2,26 @@
 
 use memchr::memchr;
 
+use super::excerpt::Excerpt;
+
 /// Longest line that is kept whole, in bytes: the largest message seen in the wild is 320 KB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// How much of an over-long line is kept, in bytes: enough to say what it was.
-pub const HEAD_BYTES_KEPT: usize = 4096;
 
 /// One finished line.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Line {
-    /// The bytes without the line end (`\n` or `\r\n`); only the head of them when `too_long`.
+    /// The bytes without the line end (`\n` or `\r\n`); only the first of them when `too_long` or `cut`.
     pub text: Vec<u8>,
+    /// The last bytes, when `too_long`.
+    pub tail: Vec<u8>,
     /// The line had more bytes than the decoder keeps.
     pub too_long: bool,
+    /// Bytes were lost before the line's end came.
+    pub cut: bool,
     /// Bytes were lost before this text: it may be the tail of a line. A tail of a JSON object is
     /// never a JSON object itself, so trying it is safe and saves the line when the loss was of whole lines.
     pub after_gap: bool,
-    /// Bytes of the line as it was on the wire, without the `\n`.
+    /// Bytes of the line as it was on the wire, without the `\n`; those that came, when `cut`.
     pub length: u64,
 }
 
@@ -26,8 +29,10 @@ pub struct Line {
 pub struct LineDecoder {
     limit_bytes: usize,
     buffer: Vec<u8>,
-    /// Bytes of the unfinished line that were not kept.
-    skipped_bytes: u64,
+    /// What is kept of the unfinished line once it is over the limit; its bytes are no longer in `buffer`.
+    excerpt: Option<Excerpt>,
+    /// Bytes of the unfinished line.
+    length: u64,
     after_gap: bool,
 }
 
@@ -38,7 +43,8 @@ impl LineDecoder {
         Self {
             limit_bytes,
             buffer: Vec::new(),
-            skipped_bytes: 0,
+            excerpt: None,
+            length: 0,
             after_gap: false,
         }
     }
@@ -56,54 +62,75 @@ impl LineDecoder {
         self.keep(bytes);
     }
 
-    /// Bytes were lost here: the unfinished line is dropped, and what comes before the next line
-    /// end is marked.
-    pub fn gap(&mut self) {
-        self.buffer = Vec::new();
-        self.skipped_bytes = 0;
+    /// Bytes were lost here: the unfinished line is handed out as far as it came, and what comes before the next
+    /// line end is marked.
+    pub fn gap(&mut self, out: &mut Vec<Line>) {
+        if let Some(line) = self.take() {
+            out.push(Line {
+                too_long: false,
+                cut: true,
+                tail: Vec::new(),
+                ..line
+            });
+        }
         self.after_gap = true;
     }
 
-    /// Bytes of the unfinished line so far.
+    /// Lets go of the unfinished line.
+    pub fn shed(&mut self) {
+        self.take();
+        self.after_gap = true;
+    }
+
+    /// Bytes held of the unfinished line.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.buffer.len()
+        self.pending().len()
     }
 
     /// The unfinished line so far; its head only when it is over the limit.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
-        &self.buffer
+        self.excerpt
+            .as_ref()
+            .map_or(&self.buffer, |excerpt| excerpt.head())
     }
 
     fn keep(&mut self, part: &[u8]) {
-        if self.skipped_bytes == 0 && self.buffer.len() + part.len() <= self.limit_bytes {
+        self.length += part.len() as u64;
+        if let Some(excerpt) = &mut self.excerpt {
+            excerpt.push(part);
+        } else if self.buffer.len() + part.len() <= self.limit_bytes {
             self.buffer.extend_from_slice(part);
-            return;
+        } else {
+            let mut excerpt = Excerpt::of(std::mem::take(&mut self.buffer), self.limit_bytes);
+            excerpt.push(part);
+            self.excerpt = Some(excerpt);
         }
-        let whole = self.buffer.len() + part.len();
-        let head = HEAD_BYTES_KEPT.min(self.limit_bytes);
-        let room = head.saturating_sub(self.buffer.len());
-        self.buffer
-            .extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
-        self.buffer.truncate(head);
-        self.buffer.shrink_to_fit();
-        self.skipped_bytes += (whole - self.buffer.len()) as u64;
     }
 
     fn finish(&mut self, part: &[u8]) -> Option<Line> {
         self.keep(part);
+        self.take()
+    }
+
+    /// The line as it is now; none when it is blank.
+    fn take(&mut self) -> Option<Line> {
         // A line arrives whole far more often than not: hand the buffer over, start a new one.
-        let mut text = std::mem::take(&mut self.buffer);
-        let length = text.len() as u64 + std::mem::take(&mut self.skipped_bytes);
-        let too_long = length > text.len() as u64;
+        let whole = std::mem::take(&mut self.buffer);
+        let excerpt = self.excerpt.take();
+        let length = std::mem::take(&mut self.length);
         let after_gap = std::mem::take(&mut self.after_gap);
+        let too_long = excerpt.is_some();
+        let (mut text, tail) = excerpt.map_or((whole, Vec::new()), Excerpt::into_parts);
         if !too_long && text.last() == Some(&b'\r') {
             text.pop();
         }
         (!text.iter().all(u8::is_ascii_whitespace)).then_some(Line {
             text,
+            tail,
             too_long,
+            cut: false,
             after_gap,
             length,
         })
@@ -131,6 +158,7 @@ impl std::fmt::Debug for Line {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::excerpt::{HEAD_BYTES_KEPT, TAIL_BYTES_KEPT};
     use super::*;
 
     fn decode(limit_bytes: usize, pieces: &[&[u8]]) -> Vec<Line> {
@@ -184,27 +212,28 @@ mod tests {
         }
         decoder.push(b"\n", &mut out);
         assert_eq!(
-            (out[0].length, out[0].text.len()),
-            (1 << 22, HEAD_BYTES_KEPT)
+            (out[0].length, out[0].text.len(), out[0].tail.len()),
+            (1 << 22, HEAD_BYTES_KEPT, TAIL_BYTES_KEPT)
         );
     }
 
     #[test]
-    fn a_gap_drops_the_unfinished_line_and_marks_the_next() {
+    fn a_gap_cuts_the_unfinished_line_and_marks_the_next() {
         let (mut decoder, mut out) = (LineDecoder::new(99), Vec::new());
         decoder.push(b"a\nhalf", &mut out);
-        decoder.gap();
+        decoder.gap(&mut out);
         decoder.push(b" tail\nb\n", &mut out);
         let seen: Vec<_> = out
             .iter()
-            .map(|line| (line.text.as_slice(), line.after_gap))
+            .map(|line| (line.text.as_slice(), line.cut, line.after_gap))
             .collect();
         assert_eq!(
             seen,
             [
-                (&b"a"[..], false),
-                (&b" tail"[..], true),
-                (&b"b"[..], false)
+                (&b"a"[..], false, false),
+                (&b"half"[..], true, false),
+                (&b" tail"[..], false, true),
+                (&b"b"[..], false, false)
             ]
         );
     }

@@ -2,6 +2,8 @@
 
 use memchr::memchr2;
 
+use super::excerpt::{Excerpt, HEAD_BYTES_KEPT};
+
 /// Longest event that is kept, in bytes of its data; the same as a line of stdio.
 pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -15,8 +17,10 @@ pub struct SseEvent {
     pub event: Option<String>,
     /// The `id` field.
     pub id: Option<String>,
-    /// The `data` fields, joined by line feeds; empty when `too_long`.
+    /// The `data` fields, joined by line feeds; only the first of it when `too_long`.
     pub data: Vec<u8>,
+    /// The last bytes of the line that made it `too_long`.
+    pub tail: Vec<u8>,
     /// The event had more bytes than the decoder keeps.
     pub too_long: bool,
     /// Bytes on the wire, from the first line of the event to the blank line, line ends left out.
@@ -27,8 +31,10 @@ pub struct SseEvent {
 pub struct SseDecoder {
     limit_bytes: usize,
     line: Vec<u8>,
-    /// The unfinished line is over the limit; its bytes are counted and dropped.
+    /// The unfinished line is over the limit, or follows a loss; its bytes are counted and dropped.
     line_over: bool,
+    /// What is kept of the line that made the event too long.
+    excerpt: Option<Excerpt>,
     event: SseEvent,
     /// A field of interest was seen since the last blank line.
     started: bool,
@@ -56,6 +62,7 @@ impl SseDecoder {
             limit_bytes,
             line: Vec::new(),
             line_over: false,
+            excerpt: None,
             event: SseEvent::default(),
             started: false,
             has_data: false,
@@ -94,6 +101,7 @@ impl SseDecoder {
     pub fn gap(&mut self) {
         self.line = Vec::new();
         self.line_over = false;
+        self.excerpt = None;
         self.event = SseEvent::default();
         self.started = false;
         self.has_data = false;
@@ -105,7 +113,7 @@ impl SseDecoder {
     /// Bytes held of the unfinished event.
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
-        self.line.len() + self.event.data.len()
+        self.line.len() + self.event.data.len() + self.excerpt.as_ref().map_or(0, Excerpt::len)
     }
 
     fn keep(&mut self, part: &[u8]) {
@@ -113,11 +121,19 @@ impl SseDecoder {
         if self.lost || self.line_over {
             // A lost line is told from a blank one by its length alone.
             self.line_over |= !part.is_empty();
+            if let Some(excerpt) = &mut self.excerpt {
+                excerpt.push(part);
+            }
         } else if self.pending_bytes() + part.len() > self.limit_bytes {
-            self.line = Vec::new();
-            self.event.data = Vec::new();
+            let mut excerpt = Excerpt::of(std::mem::take(&mut self.line), self.limit_bytes);
+            excerpt.push(part);
             self.line_over = true;
-            self.event.too_long = true;
+            self.event.data.truncate(HEAD_BYTES_KEPT);
+            self.event.data.shrink_to_fit();
+            if !self.event.too_long {
+                self.event.too_long = true;
+                self.excerpt = Some(excerpt);
+            }
         } else {
             self.line.extend_from_slice(part);
         }
@@ -131,6 +147,7 @@ impl SseDecoder {
         }
         if over {
             self.started = true;
+            self.end_of_long_line();
         } else if line.is_empty() {
             self.dispatch(out);
         } else if !self.lost {
@@ -155,10 +172,21 @@ impl SseDecoder {
         if has_data {
             event.data.pop(); // the line feed after the last data line
         }
-        if event.too_long {
-            event.data = Vec::new();
-        }
         out.push(event);
+    }
+
+    /// Of the line that made the event too long, what its data begins and ends with.
+    fn end_of_long_line(&mut self) {
+        let Some((head, tail)) = self.excerpt.take().map(Excerpt::into_parts) else {
+            return;
+        };
+        if let Some(value) = head.strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            self.event.data.extend_from_slice(value);
+        }
+        self.event.data.truncate(HEAD_BYTES_KEPT);
+        self.event.tail = tail;
+        self.has_data = false;
     }
 
     fn field(&mut self, line: &[u8]) {
@@ -268,7 +296,11 @@ mod tests {
             16,
             &[b"data: 0123456789", b"0123456789\ndata: x\n\ndata: y\n\n"],
         );
-        assert_eq!((events[0].too_long, events[0].data.len()), (true, 0));
+        assert_eq!(
+            (events[0].too_long, events[0].data.as_slice()),
+            (true, &b"0123456789"[..])
+        );
+        assert_eq!(events[0].tail, b"0123456789");
         assert_eq!(
             (events[1].too_long, events[1].data.as_slice()),
             (false, &b"y"[..])

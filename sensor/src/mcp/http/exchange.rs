@@ -1,15 +1,14 @@
 //! One request and its response, while they are under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use crate::event::UnixNs;
+use super::content::{Content, Hope};
+use crate::event::{LossReason, UnixNs};
 use crate::flow::{FlowId, Side};
-use crate::mcp::message::{Message, Parsed, parse};
+use crate::mcp::message::Message;
 use crate::mcp::session::{ExchangeKey, SessionNumber};
 use crate::mcp::signature::Marks;
-use crate::protocol::body::{BodyCollector, BodyKind};
-use crate::protocol::http1::{Headers, RequestHead, ResponseHead, Version};
-use crate::protocol::sse::{SseDecoder, SseEvent};
+use crate::protocol::http1::{Headers, RequestHead, Version};
 
 /// Exchanges that are open at the same time on the whole host; past this the fullest connection loses one.
 const EXCHANGES_MAX: usize = 4096;
@@ -77,9 +76,21 @@ impl Exchanges {
             .into_iter()
             .flat_map(BTreeMap::values_mut)
         {
-            exchange.request_gap(1);
-            exchange.answer.gap(1);
+            exchange.request.shed();
+            exchange.answer.shed();
         }
+    }
+
+    /// Sessions with an exchange under way.
+    pub(super) fn in_use(&self) -> HashSet<SessionNumber> {
+        let open = self.flows.values().flat_map(BTreeMap::values);
+        open.filter_map(|exchange| exchange.session).collect()
+    }
+
+    /// The exchanges of a connection, by number.
+    pub(super) fn numbered(&self, flow: FlowId) -> impl Iterator<Item = (ExchangeKey, &Exchange)> {
+        let own = self.flows.get(&flow).into_iter().flatten();
+        own.map(move |(number, exchange)| ((flow, *number), exchange))
     }
 
     pub(super) fn forget(&mut self, number: SessionNumber) {
@@ -100,34 +111,45 @@ pub(super) struct Exchange {
     pub(super) session: Option<SessionNumber>,
     pub(super) status: u16,
     pub(super) marks: Marks,
-    pub(super) answer: Answer,
+    pub(super) answer: Content,
     /// None of MCP's: its answer is not read.
     pub(super) foreign: bool,
     /// A DELETE that, when it succeeds, ends the session.
     pub(super) ends_session: bool,
     /// Its request held messages.
     pub(super) has_messages: bool,
+    /// Its request held requests of JSON-RPC.
+    pub(super) has_requests: bool,
     /// Its request was not seen.
     pub(super) orphan: bool,
-    request: Option<BodyCollector>,
+    /// Events of its answer that were none of MCP's, as long as nothing else says that it is.
+    pub(super) strange_events: u32,
+    pub(super) request: Content,
 }
 
 impl Exchange {
-    pub(super) fn new(since: UnixNs, client: Side, head: RequestHead) -> Self {
-        let reads = head.method == "POST" && BodyKind::of(&head.headers) == BodyKind::Json;
+    /// `marks`: what the head says.
+    pub(super) fn new(since: UnixNs, client: Side, head: RequestHead, marks: Marks) -> Self {
+        let hope = if marks.is_empty() {
+            Hope::None
+        } else {
+            Hope::Some
+        };
         Self {
             since,
             client,
-            request: reads.then(BodyCollector::default),
+            request: Content::of_request(&head.method, &head.headers, hope),
             head,
             session: None,
             status: 0,
-            marks: Marks::default(),
-            answer: Answer::Nothing,
+            marks,
+            answer: Content::default(),
             foreign: false,
             ends_session: false,
             has_messages: false,
+            has_requests: false,
             orphan: false,
+            strange_events: 0,
         }
     }
 
@@ -141,91 +163,30 @@ impl Exchange {
         };
         Self {
             orphan: true,
-            ..Self::new(since, client, head)
+            ..Self::new(since, client, head, Marks::default())
         }
     }
 
     pub(super) fn pending_bytes(&self) -> usize {
-        let answer = match &self.answer {
-            Answer::Nothing => 0,
-            Answer::Json(body) => body.pending_bytes(),
-            Answer::Events(decoder) => decoder.pending_bytes(),
-        };
-        answer
-            + self
-                .request
-                .as_ref()
-                .map_or(0, BodyCollector::pending_bytes)
-    }
-
-    pub(super) fn request_body(&mut self, bytes: &[u8]) {
-        if let Some(body) = &mut self.request {
-            body.push(bytes);
-        }
-    }
-
-    pub(super) fn request_gap(&mut self, lost: u64) {
-        if let Some(body) = &mut self.request {
-            body.gap(lost);
-        }
+        self.request.pending_bytes() + self.answer.pending_bytes()
     }
 
     /// The messages of a complete request; none when it holds something else.
-    pub(super) fn take_request_messages(&mut self) -> Vec<Message> {
-        self.request
-            .take()
-            .map_or_else(Vec::new, |mut body| messages(&body.finish().text))
+    pub(super) fn take_request_messages(&mut self) -> (Vec<Message>, u64) {
+        let messages = self.request.finish();
+        self.request.close();
+        messages
     }
-}
 
-/// How a response's body is read.
-pub(super) enum Answer {
-    Nothing,
-    Json(BodyCollector),
-    Events(Box<SseDecoder>),
-}
-
-impl Answer {
-    pub(super) fn of(head: &ResponseHead, foreign: bool) -> Self {
-        match BodyKind::of(&head.headers) {
-            _ if foreign => Self::Nothing,
-            BodyKind::Json => Self::Json(BodyCollector::default()),
-            BodyKind::EventStream => Self::Events(Box::default()),
-            BodyKind::Coded | BodyKind::Other => Self::Nothing,
+    /// What could not be read of it since the last call; nothing of what is none of MCP's.
+    pub(super) fn take_losses(&mut self) -> Vec<(LossReason, u64)> {
+        let losses = self.request.take_losses().chain(self.answer.take_losses());
+        let losses: Vec<_> = losses.collect();
+        let is_ours = self.session.is_some() || !self.marks.is_empty();
+        if is_ours && !self.foreign {
+            losses
+        } else {
+            Vec::new()
         }
-    }
-
-    /// Takes the next bytes; gives the events that they finish.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<SseEvent> {
-        let mut events = Vec::new();
-        match self {
-            Self::Nothing => {}
-            Self::Json(body) => body.push(bytes),
-            Self::Events(decoder) => decoder.push(bytes, &mut events),
-        }
-        events
-    }
-
-    pub(super) fn gap(&mut self, lost: u64) {
-        match self {
-            Self::Nothing => {}
-            Self::Json(body) => body.gap(lost),
-            Self::Events(decoder) => decoder.gap(),
-        }
-    }
-
-    /// The messages of a finished JSON body.
-    pub(super) fn finish(&mut self) -> Vec<Message> {
-        match self {
-            Self::Json(body) => messages(&body.finish().text),
-            Self::Nothing | Self::Events(_) => Vec::new(),
-        }
-    }
-}
-
-fn messages(text: &[u8]) -> Vec<Message> {
-    match parse(text) {
-        Parsed::Rpc { messages, .. } => messages,
-        Parsed::NotJson | Parsed::NotRpc(_) => Vec::new(),
     }
 }

@@ -82,7 +82,7 @@ fn ids_of_every_kind() {
     for (text, id) in [
         ("7".to_owned(), Some(Id::Number(7))),
         ("-7.0".to_owned(), Some(Id::Number(-7))),
-        ("1.5".to_owned(), Some(Id::Decimal("1.5".to_owned()))),
+        ("1.5".to_owned(), Some(Id::Decimal("1.5e0".to_owned()))),
         ("1e300".to_owned(), Some(Id::Decimal("1e300".to_owned()))),
         ("\"7\"".to_owned(), Some(Id::Text("7".to_owned()))),
         (

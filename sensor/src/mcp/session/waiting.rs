@@ -23,6 +23,8 @@ pub(super) struct Pending {
     pub(super) bytes: u64,
     /// 0 where the request is no call (`ping`, `initialize`, `server/discover`).
     pub(super) number: u64,
+    /// Bytes were lost that may have answered it.
+    pub(super) doubtful: bool,
 }
 
 /// How many requests wait over all sessions.
@@ -65,6 +67,13 @@ impl Waiting {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.requests.values().flatten()
+    }
+
+    /// Bytes were lost that may have held answers: to the requests of an exchange, or to any.
+    pub(super) fn doubt(&mut self, exchange: Option<ExchangeKey>) {
+        for pending in self.requests.values_mut().flatten() {
+            pending.doubtful |= exchange.is_none() || pending.exchange == exchange;
+        }
     }
 
     /// The request of this id, by preference the one of this exchange.
@@ -137,6 +146,7 @@ mod tests {
             name: None,
             bytes: 0,
             number,
+            doubtful: false,
         }
     }
 

@@ -135,6 +135,12 @@ impl Connection {
         head::looks_like_request(bytes)
     }
 
+    /// The same of the middle of a stream: there only a well-known method is one.
+    #[must_use]
+    pub fn looks_like_known_request(bytes: &[u8]) -> Guess {
+        head::looks_like_known_request(bytes)
+    }
+
     /// Do the first bytes of a stream start a response?
     #[must_use]
     pub fn looks_like_response(bytes: &[u8]) -> Guess {
@@ -199,7 +205,7 @@ impl Connection {
     /// A stream of events can outlive the day: where its head was written before we came, the body is
     /// known by what it looks like.
     fn assume_events(&mut self, side: Side, bytes: &[u8], out: &mut Vec<HttpEvent>) {
-        const FIELDS: [&[u8]; 4] = [b"event:", b"data:", b"id:", b"retry:"];
+        const FIELDS: [&[u8]; 5] = [b"event:", b"data:", b"id:", b"retry:", b": "];
         let starts_event = |bytes: &[u8]| FIELDS.iter().any(|field| bytes.starts_with(field));
         let (framing, coding) = match chunk_start(bytes) {
             Some(data) if starts_event(data) => (Framing::Chunked(Chunks::START), "chunked"),
