@@ -1,0 +1,12 @@
+//! What peers put on the wire, as recordings made here, byte by byte, through the whole pass: what is told of it.
+
+mod any_bytes;
+mod codings;
+mod hostile;
+mod legacy_sse;
+mod losses;
+mod modern;
+mod places;
+mod recording;
+mod sharing;
+mod stress;
