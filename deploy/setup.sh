@@ -2,7 +2,7 @@
 # Installs what is missing to build and run Gnomon; safe to call again, and fast when nothing is missing.
 #
 #   deploy/setup.sh run     what `make run` needs: Rust, a BPF toolchain, the embedded ClickHouse
-#   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers
+#   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers, a browser
 #   deploy/setup.sh ci      … and what CI needs: cargo-deny
 #
 # Debian and Ubuntu packages are installed where they are missing (as root, or through sudo, asked once).
@@ -24,8 +24,8 @@ TOOLS=$ROOT/.tools
 WHAT=${1:-run}
 case $WHAT in
     run) STEPS=4 ;;
-    test) STEPS=7 ;;
-    ci) STEPS=8 ;;
+    test) STEPS=8 ;;
+    ci) STEPS=9 ;;
     *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
 esac
 # Some services and containers start us without HOME.
@@ -175,6 +175,7 @@ step_packages() {
     fi
     if [ "$WHAT" != run ]; then
         have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
+        have chromium || [ -n "${GNOMON_CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
         have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
     fi
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -260,8 +261,22 @@ step_node_peers() {
     mark_done node "$want"
 }
 
+# Drives the browser that sees the pages.
+step_page() {
+    begin 8 "page visitor"
+    local want
+    want=$(sha256sum <tests/page/package-lock.json)
+    if done_before page "$want" && [ -d "$TOOLS/page/node_modules" ]; then return; fi
+    note "installing tests/page, about 5 s once"
+    rm -rf "$TOOLS/page"
+    mkdir -p "$TOOLS/page"
+    cp tests/page/package.json tests/page/package-lock.json "$TOOLS/page/"
+    long page npm ci --prefix "$TOOLS/page" --ignore-scripts --no-audit --no-fund
+    mark_done page "$want"
+}
+
 step_deny() {
-    begin 8 "cargo-deny"
+    begin 9 "cargo-deny"
     if have cargo-deny; then return; fi
     note "building, 3 to 5 min once"
     CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" "${QUICK[@]}"
@@ -286,6 +301,7 @@ step_clickhouse
 if [ "$WHAT" != run ]; then
     step_python_peers
     step_node_peers
+    step_page
 fi
 trap - EXIT
 wait "$BUILDER"

@@ -77,7 +77,7 @@ const visit = async (path, width) => {
   const name = path.replaceAll(/[^A-Za-z0-9]+/g, "-").replaceAll(/^-|-$/g, "").slice(0, 80) || "overview";
   const shot = join(plan.out, `${String(visits.length).padStart(3, "0")}-${name}-${width}.png`);
   await page.screenshot({ path: shot, fullPage: true });
-  visits.push({ path, width, status: answer.status(), shot, complaints, foreign, ...seen });
+  visits.push({ path, width, status: answer.status(), shot, complaints: [...complaints], foreign: [...foreign], ...seen });
   return seen;
 };
 const inside = (link) => {
@@ -122,7 +122,7 @@ await page.locator("select[name=verdict]").focus();
 await page.keyboard.type("shadow");
 await page.locator("button[type=submit]").focus();
 await Promise.all([page.waitForURL(/verdict=shadow/), page.keyboard.press("Enter")]);
-const filtered = { at: page.url(), first_stop, complaints, ...(await look()) };
+const filtered = { at: page.url(), first_stop, complaints: [...complaints], ...(await look()) };
 
 // Dark.
 await page.emulateMedia({ colorScheme: "dark" });

@@ -307,12 +307,7 @@ impl View {
         store: &Store,
         filters: &[(String, String)],
     ) -> Result<Answer, ListError> {
-        let mut filters = filters.to_vec();
-        for (name, value) in &mut filters {
-            if let Some(whole) = prefix::whole(store, name, value).await? {
-                *value = whole;
-            }
-        }
+        let filters = resolved(store, filters).await?;
         let question = self.question(Part::ALL, &filters, OffsetDateTime::now_utc())?;
         Ok(question.ask(store).await?)
     }
@@ -434,6 +429,23 @@ impl View {
                 )
             })
     }
+}
+
+/// Filters with starts of ids written out.
+///
+/// # Errors
+/// A start fits several; ClickHouse is away.
+pub async fn resolved(
+    store: &Store,
+    filters: &[(String, String)],
+) -> Result<Vec<(String, String)>, ListError> {
+    let mut filters = filters.to_vec();
+    for (name, value) in &mut filters {
+        if let Some(whole) = prefix::whole(store, name, value).await? {
+            *value = whole;
+        }
+    }
+    Ok(filters)
 }
 
 fn wrong(what: String, advice: &str) -> ListError {

@@ -7,7 +7,7 @@ use super::{link, row::Row};
 use crate::html::{plain, text, text_up_to};
 
 /// Characters of an identity in a list.
-const IDENTITY_CHARS_MAX: usize = 160;
+const IDENTITY_CHARS_MAX: usize = 120;
 /// Characters of a digest that is shown for a name.
 const DIGEST_CHARS: usize = 12;
 /// Items of a list within a table.
@@ -207,7 +207,7 @@ pub(super) fn items_up_to(values: &[&str], most: usize, show: fn(&str) -> Markup
 
 /// An item that is a text.
 pub(super) fn item(value: &str) -> Markup {
-    text_up_to(value, 80)
+    text_up_to(value, 60)
 }
 
 /// An item that is a host.

@@ -63,7 +63,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
     let body = html! {
         header.head {
             p.crumb { a href="/findings" { "Findings" } }
-            h1 { (cell::word(row.text("severity"))) " " (text_up_to(class, 80)) }
+            h1 { (text_up_to(&findings::named(class), 80)) " " (cell::word(row.text("severity"))) @if row.text("state") == Some("closed") { " " (cell::word(Some("closed"))) } }
             p.about { (findings::subject(row)) }
         }
         @if let Some(text) = row.text("text") { p.prose { (lines(text, TEXT_CHARS_MAX)) } }
@@ -100,7 +100,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
         (history)
     };
     Ok(Document {
-        title: format!("Finding: {class}"),
+        title: findings::named(class),
         body,
     })
 }

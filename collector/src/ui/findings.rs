@@ -8,7 +8,7 @@ use super::{
     row::Row,
     table::{Column, column, figure, wide},
 };
-use crate::html::{plain, text_up_to};
+use crate::html::text_up_to;
 
 pub(super) const PAGE: Page = Page {
     path: "/findings",
@@ -64,8 +64,8 @@ const COLUMNS: &[Column] = &[
     }),
     wide("Finding", |row, _| {
         html! {
-            (title(row))
-            " " span.sub { (subject(row)) }
+            (title(row)) " " (subject(row))
+            @if let Some(sentence) = sentence(row) { " " span.sub { (text_up_to(sentence, 180)) } }
         }
     }),
     column("Hosts", |row, _| {
@@ -85,20 +85,31 @@ const COLUMNS: &[Column] = &[
     }),
 ];
 
-/// The first sentence of a finding's text, as a link to all of it.
+/// What kind it is, as a link to all of it.
 fn title(row: &Row) -> Markup {
-    let words = row.text("words").or_else(|| row.text("text"));
-    let class = row.text("class").unwrap_or("finding");
-    let first = words.map_or(class, |words| {
-        let end = words.find(". ").map_or(words.len(), |at| at + 1);
-        words[..end].lines().next().unwrap_or(class)
-    });
+    let class = named(row.text("class").unwrap_or("finding"));
     match row.text("id") {
-        Some(id) => {
-            html! { a href=(link::finding(id)) title=(plain(class, 80)) { (text_up_to(first, 200)) } }
-        }
-        None => text_up_to(first, 200),
+        Some(id) => html! { a.strong href=(link::finding(id)) { (text_up_to(&class, 80)) } },
+        None => text_up_to(&class, 80),
     }
+}
+
+/// A class in words: `shadow_server` as `Shadow server`.
+pub(super) fn named(class: &str) -> String {
+    let words = class.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+/// The first sentence of its text, without the subject where it begins with that.
+fn sentence(row: &Row) -> Option<&str> {
+    let words = row.text("words")?;
+    let subject = row.text("subject").unwrap_or_default();
+    let words = words.strip_prefix(subject).unwrap_or(words).trim_start();
+    let end = words.find(". ").map_or(words.len(), |at| at + 1);
+    words[..end].lines().next().filter(|line| !line.is_empty())
 }
 
 /// What a finding is about, as a link where that has a page.

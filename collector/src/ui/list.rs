@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     html::{exact, plain, text_up_to},
-    inventory::listing::{Part, View},
+    inventory::listing::{Part, View, resolved},
 };
 
 /// Rows of one page.
@@ -78,12 +78,15 @@ impl List {
 
     async fn document(&self, asked: &Asked) -> Result<Document, Fault> {
         let view = View::named(self.view).ok_or_else(|| self.absent())?;
-        let wanted = self.wanted(asked)?;
+        let mut wanted = self.wanted(asked)?;
         let part = Part {
             columns: self.select,
             limit: ROWS,
             offset: (wanted.page - 1) * ROWS,
         };
+        // Of what is too long or wrong the question says so, before anything is asked.
+        view.question(part, &wanted.filters, asked.now)?;
+        wanted.filters = resolved(&asked.store, &wanted.filters).await?;
         let question = view.question(part, &wanted.filters, asked.now)?;
         let count = view.count(&wanted.filters, asked.now)?;
         let answer = question.ask(&asked.store).await?;

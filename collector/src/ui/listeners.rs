@@ -22,7 +22,7 @@ pub(super) static LIST: List = List {
     view: "listeners",
     path: "/listeners",
     title: "Listeners",
-    about: "Listening sockets on hosts with a sensor: what answers there, who can reach it, and whether MCP was seen on it.",
+    about: "What listens on hosts with a sensor, who can reach it, and whether MCP was seen on it. What does not listen any more is closed.",
     select: &[
         "host",
         "address",
@@ -36,12 +36,22 @@ pub(super) static LIST: List = List {
         "mcp",
         "tls",
         "exposure",
+        "access",
+        "state",
+        "namespace",
         "first_seen",
         "last_seen",
     ],
     columns: COLUMNS,
     filters: &[
         Filter::Choice("mcp", "MCP", &["seen", "probed", "unknown"]),
+        Filter::Choice(
+            "exposure",
+            "Reach",
+            &["any", "public", "private", "host", "loopback", "unix"],
+        ),
+        Filter::Choice("state", "State", &["open", "closed"]),
+        Filter::Text("port", "Port"),
         Filter::Text("host", "Host"),
         Filter::Text("user", "User"),
     ],
@@ -50,8 +60,18 @@ pub(super) static LIST: List = List {
 };
 
 const COLUMNS: &[Column] = &[
-    column("MCP", |row, _| mcp(row)),
-    column("Reach", |row, _| cell::maybe(row.text("exposure"))),
+    column("MCP", |row, _| {
+        html! { (mcp(row)) @if row.text("state") == Some("closed") { " " span.sub { "closed" } } }
+    }),
+    column("Reach", |row, _| {
+        html! {
+            @match row.text("exposure") {
+                Some(far @ ("any" | "public" | "private")) => span.word.doubt { (far) },
+                near => (cell::maybe(near)),
+            }
+            @if let Some(access) = row.text("access") { " " span.sub { (text_up_to(access, 60)) } }
+        }
+    }),
     wide("Address", |row, _| address(row)),
     column("Process", |row, _| process(row)),
     column("Host", |row, _| cell::host(row.text("host"))),
@@ -86,6 +106,7 @@ fn address(row: &Row) -> Markup {
         }
         " " span.sub {
             (cell::maybe(row.text("channel")))
+            @if let Some(namespace) = row.number("namespace") { " in network namespace " (namespace) }
             @if let Some(tls) = row.text("tls") { " · TLS by " (text_up_to(tls, 40)) }
         }
     }

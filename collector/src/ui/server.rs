@@ -154,7 +154,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
         "SELECT host, server_pid, server_started, any(server_exe) AS exe, any(server_user) AS user, \
          any(server_container) AS container, any(server_version) AS version, count() AS sessions, sum(calls) AS calls, \
          max(last_seen) AS seen FROM sessions WHERE server = {key:String} GROUP BY host, server_pid, server_started \
-         ORDER BY seen DESC, host, server_pid LIMIT 25",
+         ORDER BY seen DESC, host, server_pid LIMIT 10",
     );
     let shown = |section: &str| {
         let showable = Showable::named("server");

@@ -21,7 +21,7 @@ pub(super) const PAGE: Page = Page {
 };
 
 /// Arguments of a process that are shown.
-const ARGUMENTS_MAX: usize = 64;
+const ARGUMENTS_MAX: usize = 40;
 
 const EVIDENCE: &[Column] = &[
     column("Source", |row, _| cell::maybe(row.text("source"))),
@@ -174,8 +174,8 @@ fn end(row: &Row, side: &str, asked: &Asked) -> Markup {
             "Arguments",
             html! {
                 @if arguments.is_empty() { (cell::unknown()) } @else {
-                    span.argv {
-                        @for argument in arguments.iter().take(ARGUMENTS_MAX) { code { (text_up_to(argument, 200)) } " " }
+                    span.argv tabindex="0" {
+                        @for argument in arguments.iter().take(ARGUMENTS_MAX) { code { (text_up_to(argument, 160)) } " " }
                         @if arguments.len() > ARGUMENTS_MAX { span.sub { "and " (arguments.len() - ARGUMENTS_MAX) " more" } }
                     }
                 }
