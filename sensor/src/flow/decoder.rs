@@ -46,6 +46,15 @@ pub struct Chunk<'a> {
 #[derive(Default)]
 pub struct Decoder {
     state: State,
+    /// Of a unix socket that is read as HTTP while one side alone has spoken.
+    beside: Option<Box<Beside>>,
+}
+
+/// The standard output of a server may begin with what looks like a head of HTTP, and then no other side ever speaks
+/// on its socket: its lines of JSON are read beside.
+struct Beside {
+    from: Side,
+    lines: LineDecoder,
 }
 
 #[derive(Default)]
@@ -109,7 +118,8 @@ impl Decoder {
     pub fn push(&mut self, time: UnixNs, channel: Channel, chunk: Chunk<'_>, out: &mut Vec<Frame>) {
         let Chunk { lane, lost, bytes } = chunk;
         if let State::Http(http) = &mut self.state {
-            return http.push(time, lane, lost, bytes, out);
+            http.push(time, lane, lost, bytes, out);
+            return self.read_beside(lane, lost, bytes, out);
         }
         if lost > 0 {
             self.gap(lane, out);
@@ -122,9 +132,9 @@ impl Decoder {
                 let Some(client) = late else {
                     return lines.push(lane, bytes, out);
                 };
-                let mut http = HttpFlow::new(client);
-                http.push(time, lane, 0, bytes, out);
-                self.state = State::Http(Box::new(http));
+                self.state = State::Http(Box::new(HttpFlow::new(client)));
+                self.beside = Beside::on(channel, lane.from);
+                self.push(time, channel, Chunk { lost: 0, ..chunk }, out);
             }
         }
     }
@@ -152,7 +162,10 @@ impl Decoder {
             State::Fresh | State::Closed => 0,
             State::Undecided(heads) => heads.iter().map(Vec::len).sum(),
             State::Lines(lines) => lines.sides.iter().map(LineDecoder::pending_bytes).sum(),
-            State::Http(http) => http.pending_bytes(),
+            State::Http(http) => {
+                let beside = self.beside.as_ref();
+                http.pending_bytes() + beside.map_or(0, |beside| beside.lines.pending_bytes())
+            }
         }
     }
 
@@ -162,7 +175,12 @@ impl Decoder {
             State::Fresh | State::Closed => {}
             State::Undecided(heads) => heads.iter_mut().for_each(|head| *head = Vec::new()),
             State::Lines(lines) => lines.sides.iter_mut().for_each(LineDecoder::shed),
-            State::Http(http) => http.shed(),
+            State::Http(http) => {
+                http.shed();
+                if let Some(beside) = &mut self.beside {
+                    beside.lines.shed();
+                }
+            }
         }
     }
 
@@ -180,6 +198,23 @@ impl Decoder {
         if let State::Http(http) = &mut self.state {
             http.end(lane, out);
         }
+    }
+
+    fn read_beside(&mut self, lane: Lane, lost: u64, bytes: &[u8], out: &mut Vec<Frame>) {
+        let Some(beside) = self.beside.as_deref_mut() else {
+            return;
+        };
+        if lane.from != beside.from {
+            self.beside = None;
+            return;
+        }
+        if lost > 0 {
+            beside.lines.shed();
+        }
+        let mut lines = Vec::new();
+        beside.lines.push(bytes, &mut lines);
+        let lines = lines.into_iter().filter(is_json);
+        out.extend(lines.map(|line| Frame::Line(lane, line)));
     }
 
     fn gap(&mut self, lane: Lane, out: &mut Vec<Frame>) {
@@ -236,6 +271,8 @@ impl Decoder {
         let State::Undecided(heads) = std::mem::replace(&mut self.state, next) else {
             return;
         };
+        let alone = heads[lane.from.other().index()].is_empty();
+        self.beside = Beside::on(channel, lane.from).filter(|_| alone);
         for (side, head) in [Side::A, Side::B].into_iter().zip(*heads) {
             if !head.is_empty() {
                 let lane = Lane {
@@ -293,11 +330,22 @@ fn client_of_late_head(channel: Channel, lane: Lane, bytes: &[u8]) -> Option<Sid
     }
 }
 
+impl Beside {
+    fn on(channel: Channel, from: Side) -> Option<Box<Self>> {
+        let lines = LineDecoder::default();
+        (channel == Channel::Unix).then(|| Box::new(Self { from, lines }))
+    }
+}
+
+/// It begins like JSON.
+fn is_json(line: &Line) -> bool {
+    matches!(line.text.trim_ascii_start(), [b'{' | b'[', ..])
+}
+
 impl LinesFlow {
     fn push(&mut self, lane: Lane, bytes: &[u8], out: &mut Vec<Frame>) {
         let mut finished = Vec::new();
         self.sides[lane.from.index()].push(bytes, &mut finished);
-        let is_json = |line: &Line| matches!(line.text.trim_ascii_start(), [b'{' | b'[', ..]);
         self.json |= finished.iter().any(is_json);
         out.extend(finished.into_iter().map(|line| Frame::Line(lane, line)));
     }

@@ -210,3 +210,29 @@ fn messages_up_to_the_limit_and_past_it() {
         assert_eq!(told.calls[1].response_bytes, Some(bytes as u64));
     }
 }
+
+#[test]
+fn output_that_looks_like_http_hides_nothing() {
+    let (request, response) = (
+        b"POST /x HTTP/1.1\r\n\r\n".as_slice(),
+        b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n".as_slice(),
+    );
+    for noise in [request, response, b"GET /x HTTP/1.1\n"] {
+        for first in [true, false] {
+            let mut recording = Recording::default();
+            let sockets = recording.sockets(CLIENT, SERVER);
+            if !first {
+                recording.tell(sockets, "starting ...\n");
+            }
+            recording.tell(sockets, noise);
+            recording.ask(sockets, initialize(0, "c") + "\n");
+            recording.tell(sockets, initialized(0) + "\n");
+            recording.tell(sockets, noise);
+            recording.ask(sockets, call(1, "add") + "\n");
+            recording.tell(sockets, result(1) + "\n");
+            let calls = recording.told().calls();
+            let noise = String::from_utf8_lossy(noise);
+            assert_eq!(calls, ["tools/call add ok"], "{noise} first: {first}");
+        }
+    }
+}

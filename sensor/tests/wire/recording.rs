@@ -38,6 +38,7 @@ pub(crate) struct Pipes {
     client: u32,
     server: u32,
     chan: u64,
+    kind: &'static str,
 }
 
 impl Recording {
@@ -53,6 +54,15 @@ impl Recording {
             client,
             server,
             chan: self.chans,
+            kind: "pipe",
+        }
+    }
+
+    /// Two socket pairs, as node has them.
+    pub(crate) fn sockets(&mut self, client: u32, server: u32) -> Pipes {
+        Pipes {
+            kind: "unix-stream",
+            ..self.pipes(client, server)
         }
     }
 
@@ -84,19 +94,24 @@ impl Recording {
 
     /// A line of the client.
     pub(crate) fn ask(&mut self, pipes: Pipes, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.pipe(pipes.client, pipes.server, pipes.chan, bytes.as_ref())
+        self.pipe(pipes, true, bytes.as_ref())
     }
 
     /// A line of the server.
     pub(crate) fn tell(&mut self, pipes: Pipes, bytes: impl AsRef<[u8]>) -> &mut Self {
-        self.pipe(pipes.server, pipes.client, pipes.chan + 1, bytes.as_ref())
+        self.pipe(pipes, false, bytes.as_ref())
     }
 
-    fn pipe(&mut self, from: u32, to: u32, chan: u64, bytes: &[u8]) -> &mut Self {
+    fn pipe(&mut self, pipes: Pipes, asks: bool, bytes: &[u8]) -> &mut Self {
+        let (from, to, chan) = if asks {
+            (pipes.client, pipes.server, pipes.chan)
+        } else {
+            (pipes.server, pipes.client, pipes.chan + 1)
+        };
         for (op, proc) in [("write", from), ("read", to)] {
             self.now_ms += 1;
             let mut row = json!({
-                "t": self.now_ms as f64 / 1000.0, "proc": proc, "op": op, "fd": 3, "kind": "pipe",
+                "t": self.now_ms as f64 / 1000.0, "proc": proc, "op": op, "fd": 3, "kind": pipes.kind,
                 "chan": chan, "len": bytes.len(),
             });
             if op == "write" {
