@@ -47,7 +47,7 @@ pub fn page(report: &Report) -> Markup {
                 }
                 footer {
                     p { "Made by gnomon-collector " (report.version) " at " (cell::time(&report.made)) " UTC. "
-                        "Every figure has its query: paste it into " code { "gnomon sql" } ". All times are UTC. "
+                        "Facts of the period that arrive later, a new policy and another asset list can still move its figures. Every figure has its query: paste it into " code { "gnomon sql" } ". All times are UTC. "
                         "Text of others is shown as it is; what is invisible in it is written out as " code { "\\u{…}" } "." }
                 }
             }
@@ -137,6 +137,35 @@ fn section_of(report: &Report, section: &AnsweredSection) -> Markup {
                 }
             }
             @for answered in drawn { (figure(report, answered)) }
+            @if section.id == "decide" { (record()) }
+        }
+    }
+}
+
+/// What decisions look like in a policy.
+const RECORD: &str = "\
+# An exception that ends
+[[sanction]]
+servers = [\"npm:@scope/name\"]
+hosts = [\"web-*\"]
+reason = \"why it may be used without the gateway\"
+author = \"who answers for it\"
+until = 2099-03-31
+
+# A gateway: what passes it is approved
+[[gateway]]
+name = \"corp\"
+names = [\"mcp.corp.example\"]
+addresses = [\"10.0.0.5:443\"]
+";
+
+/// How a decision gets on record.
+fn record() -> Markup {
+    html! {
+        div.figure {
+            h3 { "To put a decision on record" }
+            p.note { "Add it to the policy (gnomon policy show > policy.toml), then gnomon policy apply policy.toml. docs/policy.md has every key." }
+            pre { code { (RECORD) } }
         }
     }
 }

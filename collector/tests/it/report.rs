@@ -164,7 +164,7 @@ fn figures(report: &Value) -> Vec<&Value> {
 
 fn figure<'a>(report: &'a Value, id: &str) -> &'a Value {
     let found = figures(report).into_iter().find(|f| f["id"] == id);
-    let found = found.unwrap_or_else(|| panic!("no figure {id}"));
+    let found = found.expect(id);
     assert_eq!(found["error"], Value::Null, "{id}");
     found
 }
@@ -355,6 +355,11 @@ async fn one_host_with_third_parties_peers_and_losses() {
             .contains("every 5 minutes")
     );
 
+    keep(
+        "one",
+        &collector.get("/api/v1/report?period=24h&format=html").body,
+    );
+
     // A period that is over, made twice, is the same but for when it was made.
     let to = report["to"].as_str().expect("a time").replace(':', "%3A");
     let again = self::report(&collector, &format!("period=24h&to={to}"));
@@ -422,13 +427,14 @@ async fn fifty_hosts_with_hostile_names_and_ten_thousand_sessions() {
     for markup in ["<script", "\u{1b}", "\u{202e}", "\u{200b}", "\0"] {
         assert!(!page.body.contains(markup), "{markup:?}");
     }
-    keep(&page.body);
+    keep("many", &page.body);
 }
 
-/// For people to look at: `GNOMON_REPORT=FILE`.
-fn keep(page: &str) {
-    if let Some(file) = std::env::var_os("GNOMON_REPORT") {
-        fs::write(Path::new(&file), page).expect("written");
+/// For people to look at: `GNOMON_REPORTS=FOLDER`.
+fn keep(name: &str, page: &str) {
+    if let Some(folder) = std::env::var_os("GNOMON_REPORTS") {
+        let file = Path::new(&folder).join(format!("{name}.html"));
+        fs::write(file, page).expect("written");
     }
 }
 

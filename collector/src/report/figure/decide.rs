@@ -10,7 +10,7 @@ pub(super) const SECTION: Section = Section {
            retire it. The proposal follows from the facts by the first rule that fits: a server that a gateway fronts and that is \
            used past it → route; not enough evidence → complete the evidence that the verdict's reason names; reached outside the own \
            network → route or retire; not used for the last quarter of the period → retire; several hosts or users → own, then route \
-           or approve; else → own, then except with an end, or retire. A decision is put on record today by `gnomon policy apply`.",
+           or approve; else → own, then except with an end, or retire. A decision is put on record by the policy: gnomon policy apply FILE.",
     figures: &[
         Figure::value(
             "decide.open",

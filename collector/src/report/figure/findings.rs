@@ -6,7 +6,7 @@ pub(super) const SECTION: Section = Section {
     id: "findings",
     title: "Findings",
     text: "Findings that were open at the end of the period, worst first. Each says what is found, why it matters and what to \
-           decide; docs/findings.md has the kinds and how severity comes about. `gnomon show finding ID` tells all that is known of one.",
+           decide; docs/findings.md has the kinds and how severity comes about. gnomon show finding ID tells all that is known of one; the first letters of its id will do.",
     figures: &[
         Figure::value(
             "findings.open",

@@ -6,7 +6,7 @@ pub(super) const SECTION: Section = Section {
     id: "totals",
     title: "How much there is",
     text: "Everything that spoke MCP on a host with a sensor within the period. A session counts where it overlaps the period, \
-           a call where it was made within it. Verdicts are those in force when the report was made.",
+           a call where it was made within it. What two hosts with a sensor say to each other is seen on both, and counts on both. Verdicts are those in force when the report was made.",
     figures: &[
         Figure::value(
             "totals.servers",

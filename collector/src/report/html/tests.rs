@@ -205,6 +205,38 @@ fn every_section_and_figure_has_its_place() {
 }
 
 #[test]
+fn the_shown_policy_is_one() {
+    let (_, warnings) = crate::policy::parse(RECORD, "policy.toml").expect("a policy");
+    assert!(warnings.is_empty(), "{warnings:?}");
+}
+
+#[test]
+fn notes_say_what_the_figures_lack() {
+    let now = OffsetDateTime::parse("2026-11-22T12:00:00Z", &Rfc3339).expect("a time");
+    let period =
+        Period::parse(Some("90d"), None, Some("2026-11-20T00:00:00Z"), now).expect("a period");
+    let mut report = report();
+    report.retention_days = 30;
+    report.policy_version = 0;
+    let notes = story::notes(&report, &period, now).join("\n");
+    for said in [
+        "1 figure could not be answered",
+        "came in while the report was made",
+        "kept 30 days: of the time before 2026-10-23",
+        "of 2026-10-01T08:00:00Z: before it",
+        "No policy was in force",
+        "The period is over.",
+    ] {
+        assert!(notes.contains(said), "{said}: {notes}");
+    }
+    report.retention_days = 395;
+    report.moved = false;
+    report.policy_version = 2;
+    let period = Period::parse(Some("7d"), None, None, now).expect("a period");
+    assert_eq!(story::notes(&report, &period, now).len(), 1);
+}
+
+#[test]
 fn json_has_the_contract() {
     let report = report();
     let value: Value =
