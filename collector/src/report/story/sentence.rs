@@ -109,10 +109,10 @@ impl Sentences<'_> {
             let row = table.cells.first()?;
             let cell = |name| table.column(name).and_then(|at| row.get(at));
             Some(format!(
-                " The most called, {}: {} on {} days, {}.",
+                " The most called, {}: {} on {}, {}.",
                 short(cell("party")?.as_str()?),
                 plural(cell("calls")?.as_u64()?, "call"),
-                cell("active_days")?,
+                plural(cell("active_days")?.as_u64()?, "day"),
                 cell("rhythm")?.as_str()?,
             ))
         });
