@@ -418,7 +418,7 @@ async fn a_server_and_a_finding_are_shown_by_the_start_of_their_keys() {
 
     let id = open["id"].as_str().expect("an id");
     let shown = show(&format!("finding?key={}", &id[..12]));
-    assert_eq!(section(&shown, "finding"), [open.clone()]);
+    assert_eq!(section(&shown, "finding")[0], open);
     assert_eq!(section(&shown, "history")[0]["event"], "opened");
     assert_eq!(section(&shown, "sessions")[0]["id"], "s1");
 
