@@ -1,7 +1,7 @@
 # make run     everything on this machine: set-up, build, collector, sensor; Ctrl-C stops it
 # make test    every test that CI runs
 # make lint    format, clippy, licences        make fmt    formats
-# make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part
+# make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part, DURATION=90s shortens it
 SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -20,7 +20,7 @@ test:
 
 bench:
 	@deploy/setup.sh test
-	@deploy/bench.sh $(PART)
+	@deploy/bench.sh $(if $(DURATION),--duration $(DURATION)) $(PART)
 
 fmt:
 	cargo fmt --all

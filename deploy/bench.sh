@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench.sh [PART]…: builds for release and measures; called by make bench after the set-up.
+# bench.sh [--duration 90s] [PART]…: builds for release and measures; called by make bench after the set-up.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"

@@ -24,8 +24,8 @@ TOOLS=$ROOT/.tools
 WHAT=${1:-run}
 case $WHAT in
     run) STEPS=4 ;;
-    test) STEPS=8 ;;
-    ci) STEPS=9 ;;
+    test) STEPS=9 ;;
+    ci) STEPS=10 ;;
     *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
 esac
 # Some services and containers start us without HOME.
@@ -177,6 +177,9 @@ step_packages() {
         have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
         have chromium || [ -n "${GNOMON_CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
         have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
+        # For tests/peers/negatives.
+        local each
+        for each in jq git curl; do have "$each" || missing+=("$each"); done
     fi
     [ ${#missing[@]} -gt 0 ] || return 0
     note "installing ${missing[*]}, 1 to 3 min once"
@@ -223,7 +226,7 @@ step_clickhouse() {
 }
 
 step_nextest() {
-    begin 7 "cargo-nextest"
+    begin 9 "cargo-nextest"
     if have cargo-nextest; then return; fi
     note "building, 3 to 5 min once"
     # Optimised for a short build: it only starts our tests.
@@ -275,8 +278,22 @@ step_page() {
     mark_done page "$want"
 }
 
+# Programs that are not MCP peers, for tests/peers/negatives.
+step_bystanders() {
+    begin 7 "bystanders"
+    local want
+    want=$(sha256sum <tests/peers/negatives/package-lock.json)
+    if done_before negatives "$want" && [ -d "$TOOLS/peers/negatives/node_modules" ]; then return; fi
+    note "installing tests/peers/negatives, about 30 s once"
+    rm -rf "$TOOLS/peers/negatives"
+    mkdir -p "$TOOLS/peers/negatives"
+    cp tests/peers/negatives/package.json tests/peers/negatives/package-lock.json "$TOOLS/peers/negatives/"
+    long bystanders npm ci --prefix "$TOOLS/peers/negatives" --ignore-scripts --no-audit --no-fund
+    mark_done negatives "$want"
+}
+
 step_deny() {
-    begin 9 "cargo-deny"
+    begin 10 "cargo-deny"
     if have cargo-deny; then return; fi
     note "building, 3 to 5 min once"
     CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" "${QUICK[@]}"
@@ -302,6 +319,7 @@ if [ "$WHAT" != run ]; then
     step_python_peers
     step_node_peers
     step_page
+    step_bystanders
 fi
 trap - EXIT
 wait "$BUILDER"

@@ -1,31 +1,56 @@
 //! gnomon-bench: the figures that the project promises, measured on the real programs.
 //!
-//! `gnomon-bench [PART]…` writes target/bench/results.json and docs/benchmarks.md. A part that is not
-//! asked for keeps its figures of before. A bar that does not hold makes it exit with 1.
+//! `gnomon-bench [--duration 90s] [PART]…` writes target/bench/results.json and docs/benchmarks.md. A part that is not asked for
+//! keeps its figures of before. A bar that does not hold, among those asked for, makes it exit with 1.
+//! `gnomon-bench peer …` is the workload of some parts and for their use only.
 
+mod burst;
+mod churn;
+mod circumstances;
+mod clock;
+mod option;
+mod peer;
 mod peers;
 mod ready;
+mod resources;
 mod results;
+mod silence;
+mod throughput;
+mod usage;
 mod visible;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use circumstances::Circumstances;
+use option::Options;
 use results::{Figure, Results};
 
 /// Measures one part.
-type Measure = fn() -> Result<Vec<Figure>>;
+type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
-/// Parts, in the order in which they run.
-const PARTS: [(&str, Measure); 3] = [
-    ("peers", peers::measure),
-    ("ready", ready::measure),
-    ("visible", visible::measure),
+/// Parts, in the order in which they run: the long ones last.
+const PARTS: [(&str, Measure); 8] = [
+    ("ready", |_| ready::measure()),
+    ("visible", |_| visible::measure()),
+    ("burst", |_| burst::measure()),
+    ("resources", resources::measure),
+    ("throughput", |_| throughput::measure()),
+    ("peers", |_| peers::measure()),
+    ("churn", churn::measure),
+    ("silence", silence::measure),
 ];
 
 fn main() -> Result<ExitCode> {
-    let asked: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = asked
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "peer"
+    {
+        return peer::run(rest).map(|()| ExitCode::SUCCESS);
+    }
+    let options = Options::parse(arguments)?;
+    if let Some(unknown) = options
+        .parts
         .iter()
         .find(|name| !PARTS.iter().any(|(part, _)| part == name))
     {
@@ -34,16 +59,20 @@ fn main() -> Result<ExitCode> {
             PARTS.map(|(name, _)| name).join(" ")
         );
     }
-    let mut results = Results::load()?;
     for (name, measure) in PARTS {
-        if asked.is_empty() || asked.iter().any(|part| part == name) {
+        if options.asks_for(name) {
             println!("bench: {name}");
-            results.replace(name, measure()?);
+            let begun = Circumstances::begin();
+            let figures = measure(&options)?;
+            // Loaded late and saved at once: another part may have been measured beside this one, and a later one may fail.
+            let mut results = Results::load()?;
+            results.replace(name, figures, &begun.end());
+            results.save()?;
         }
     }
-    results.save()?;
-    print!("{}", results.table());
-    Ok(if results.hold() {
+    let results = Results::load()?;
+    print!("{}", results.tables(|part| options.asks_for(part)));
+    Ok(if results.hold(|part| options.asks_for(part)) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

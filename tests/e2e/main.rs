@@ -9,6 +9,7 @@ mod full_disk;
 mod gateway;
 mod http;
 mod listeners;
+mod negatives;
 mod redaction;
 mod stdio;
 mod stop;

@@ -4,6 +4,8 @@
 //! started it, also when a test panics, and is killed by process id only. Waiting is polling with a
 //! deadline, never a fixed pause.
 
+pub mod bystander;
+pub mod claims;
 pub mod compare;
 pub mod deadline;
 pub mod gnomon;

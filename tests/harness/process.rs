@@ -153,6 +153,9 @@ fn dying_with_us(command: &Command) -> Command {
         .args(["--pdeathsig", "KILL", "--"])
         .arg(command.get_program())
         .args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => wrapped.env(name, value),

@@ -28,6 +28,17 @@ pub fn held_by(pid: u32) -> Result<BTreeSet<u64>> {
 /// # Errors
 /// bpftool is missing or failed.
 pub fn loaded() -> Result<BTreeSet<u64>> {
+    Ok(all()?
+        .iter()
+        .filter_map(|program| program["id"].as_u64())
+        .collect())
+}
+
+/// All BPF programs that the kernel has loaded, as bpftool describes them.
+///
+/// # Errors
+/// bpftool is missing or failed.
+pub fn all() -> Result<Vec<Value>> {
     let bpftool = ["/usr/sbin/bpftool", "/sbin/bpftool", "/usr/bin/bpftool"]
         .into_iter()
         .find(|path| Path::new(path).exists())
@@ -41,9 +52,5 @@ pub fn loaded() -> Result<BTreeSet<u64>> {
         "bpftool: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let programs: Vec<Value> = serde_json::from_slice(&output.stdout).context("bpftool's list")?;
-    Ok(programs
-        .iter()
-        .filter_map(|program| program["id"].as_u64())
-        .collect())
+    serde_json::from_slice(&output.stdout).context("bpftool's list")
 }

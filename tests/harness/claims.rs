@@ -1,0 +1,144 @@
+//! What a stand-alone sensor says, and which of it claims MCP of whom.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    place::program,
+    process::{Process, Signal},
+};
+
+/// Time to attach, on two busy cores.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+/// Time to say the last things.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// A running `gnomon-sensor watch --format json`.
+#[derive(Debug)]
+pub struct Watch {
+    process: Process,
+}
+
+impl Watch {
+    /// Starts it and waits until it is attached. Its output goes to `folder`.
+    ///
+    /// # Errors
+    /// It is not ready in time: with what it said.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let mut command = Command::new(program("gnomon-sensor")?);
+        command.args(["watch", "--format", "json"]);
+        let mut process = Process::start("watch", folder, command)?;
+        process.says("gnomon-sensor: ready", READY_LIMIT)?;
+        Ok(Self { process })
+    }
+
+    /// The sensor's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it has said so far, whole lines only.
+    ///
+    /// # Errors
+    /// A line is no JSON.
+    pub fn said(&self) -> Result<Vec<Value>> {
+        let text = self.process.stdout();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| {
+                serde_json::from_str(line).with_context(|| format!("a line of watch: {line}"))
+            })
+            .collect()
+    }
+
+    /// Stops it and gives all that it said.
+    ///
+    /// # Errors
+    /// It failed, or does not end in time.
+    pub fn stop(mut self) -> Result<Vec<Value>> {
+        self.process.signal(Signal::Interrupt)?;
+        let status = self.process.wait(STOP_LIMIT)?;
+        ensure!(
+            status.success(),
+            "watch ended with {status}: {}",
+            self.process.stderr()
+        );
+        self.said()
+    }
+}
+
+/// Everything that says MCP of a process of this user: sessions in any state, MCP listeners, what was learnt from either. One
+/// that names no process at all counts too: nobody else can be shown to be meant.
+#[must_use]
+pub fn claims_about(said: &[Value], user: u32) -> Vec<&Value> {
+    said.iter()
+        .filter(|told| is_claim(told) && (names(told, user) || names_nobody(told)))
+        .collect()
+}
+
+/// Everything that says MCP of anybody.
+#[must_use]
+pub fn claims(said: &[Value]) -> Vec<&Value> {
+    said.iter().filter(|told| is_claim(told)).collect()
+}
+
+/// Calls and tools repeat what a session says, by its id.
+fn is_claim(told: &Value) -> bool {
+    match told["kind"].as_str() {
+        Some("session") => true,
+        Some("listener") => told["mcp"] != "unknown",
+        _ => false,
+    }
+}
+
+fn processes(told: &Value) -> [&Value; 3] {
+    [
+        &told["client"]["process"],
+        &told["server"]["process"],
+        &told["process"],
+    ]
+}
+
+fn names(told: &Value, user: u32) -> bool {
+    processes(told).iter().any(|process| process["uid"] == user)
+}
+
+fn names_nobody(told: &Value) -> bool {
+    processes(told)
+        .iter()
+        .all(|process| process["uid"].is_null())
+}
+
+/// The last statistics: messages understood, bytes looked at, losses by reason.
+#[must_use]
+pub fn last_stats(said: &[Value]) -> Option<&Value> {
+    said.iter().rev().find(|told| told["kind"] == "stats")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_about_either_side_or_about_nobody_counts() {
+        let by = |client: Value, server: Value| json!({"kind": "session", "client": {"process": client}, "server": {"process": server}});
+        let said = [
+            by(json!({"uid": 7}), json!({"uid": 0})),
+            by(json!(null), json!({"uid": 7})),
+            by(json!(null), json!(null)),
+            by(json!({"uid": 0}), json!({"uid": 0})),
+            json!({"kind": "listener", "mcp": "seen", "process": {"uid": 7}}),
+            json!({"kind": "listener", "mcp": "unknown", "process": {"uid": 7}}),
+            json!({"kind": "stats", "messages": 1}),
+        ];
+        assert_eq!(claims_about(&said, 7).len(), 4);
+        assert_eq!(claims(&said).len(), 5);
+        assert!(last_stats(&said).is_some());
+    }
+}
