@@ -27,6 +27,8 @@ const EARLY_NS: u64 = 5_000_000_000;
 const CLOSING_NS: u64 = 3_000_000_000;
 /// Sessions that have a request and no answer yet; the oldest makes way.
 const UNPAIRED_MAX: usize = 256;
+/// Lanes known to carry both sides of a conversation; the oldest makes way.
+const QUOTING_MAX: usize = 256;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
@@ -54,6 +56,8 @@ pub struct Stdio {
     early: VecDeque<Early>,
     /// Sessions whose client will send no more, and until when answers may still come.
     closing: Vec<(UnixNs, SessionNumber)>,
+    /// Lanes that carry what only a server says after what only a client says: somebody passes a recording on.
+    quoting: VecDeque<Lane>,
 }
 
 impl Stdio {
@@ -68,7 +72,10 @@ impl Stdio {
     ) {
         self.drop_wrong_guess(time, lane, &message, flows, sessions);
         match (self.bound(lane, sessions), &message.kind) {
-            (Some((number, Role::FromClient)), _) => {
+            (Some((number, Role::FromClient)), kind) => {
+                if is_of_server(kind, &message) {
+                    self.note_quoting(lane);
+                }
                 self.take_from_client(time, lane, number, &message, flows, sessions);
             }
             (Some((number, Role::FromServer)), _) => {
@@ -87,6 +94,16 @@ impl Stdio {
         if let Some((number, role)) = self.bound(lane, sessions) {
             sessions.gap(number, role == Role::FromServer, None);
         }
+    }
+
+    fn note_quoting(&mut self, lane: Lane) {
+        if self.quoting.contains(&lane) {
+            return;
+        }
+        if self.quoting.len() >= QUOTING_MAX {
+            self.quoting.pop_front();
+        }
+        self.quoting.push_back(lane);
     }
 
     /// Which lane is the client's is a guess until its session has shaken hands: a server may ask first, or
@@ -226,7 +243,23 @@ impl Stdio {
         });
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
-        self.retry_early(time, flows, sessions);
+        self.retry_sure(time, flows, sessions);
+    }
+
+    /// Tries again those early answers that certainly belong to a request. The others wait for the next tick: what else
+    /// came with the request may show that it is a quotation.
+    fn retry_sure(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
+        let (sure, others) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition(|early| {
+                let id = response_id(&early.message);
+                let asked = id.and_then(|id| self.asked(early.lane, id, flows, sessions));
+                asked.is_some_and(|(_, quality)| quality == Quality::Exact)
+            });
+        self.early = sure;
+        self.retry_early(now, flows, sessions);
+        let again = std::mem::replace(&mut self.early, others);
+        self.early.extend(again);
     }
 
     /// Tries again to find the requests of early answers.
@@ -336,6 +369,9 @@ impl Stdio {
     }
 
     /// The session without an answer yet that waits for this id, and whose requests go the other way.
+    ///
+    /// What is only likely to go the other way may be a pipeline that passes a recording on: then either the lane of the
+    /// requests has the answers too, or the lane of the answers has the same requests.
     fn asked(
         &self,
         lane: Lane,
@@ -348,10 +384,19 @@ impl Stdio {
                 .get(unpaired.session)
                 .is_some_and(|session| session.awaits(id))
         };
+        let asks_itself = self
+            .unpaired
+            .iter()
+            .filter(waits)
+            .any(|unpaired| unpaired.requests == lane);
+        let is_passed_on = |(unpaired, quality): &(Unpaired, Quality)| {
+            *quality != Quality::Exact && (asks_itself || self.quoting.contains(&unpaired.requests))
+        };
         self.unpaired
             .iter()
             .filter(waits)
             .filter_map(|unpaired| Some((*unpaired, reversed(flows, unpaired.requests, lane)?)))
+            .filter(|found| !is_passed_on(found))
             .max_by_key(|(unpaired, quality)| {
                 (rank(sessions, unpaired.session), *quality == Quality::Exact)
             })
@@ -413,6 +458,19 @@ fn may_begin(request: &Request, message: &Message) -> bool {
     let of_server = of_server || request.method.starts_with("tasks/");
     let marks = message.marks;
     !of_server && !marks.is_against() && (marks.is_decisive() || marks.strong_count() > 0)
+}
+
+/// Whether no client ever says it: an answer to a handshake, or a list of tools.
+fn is_of_server(kind: &Kind, message: &Message) -> bool {
+    matches!(kind, Kind::Response(response)
+        if response.tools.is_some() || message.marks.contains(Mark::Decisive(Sign::Initialized)))
+}
+
+fn response_id(message: &Message) -> Option<&Id> {
+    match &message.kind {
+        Kind::Response(response) => response.id.as_ref(),
+        _ => None,
+    }
 }
 
 fn take_from_server(

@@ -272,3 +272,44 @@ fn noise_between_request_and_answer_hides_nothing() {
     run.answer(0, INITIALIZED);
     assert_eq!(run.sessions().len(), 1);
 }
+
+/// `cat recording | FILTER | less`, the filter passing on what it is told to.
+fn passes_on(lines: &[&str], passed: &[&str], original_is_seen_first: bool) -> usize {
+    let mut run = Run::new();
+    let original = moved(CLIENT, ASKS, Direction::Write, 0, lines.concat().as_bytes());
+    let mut events = vec![original];
+    for line in passed {
+        events.push(moved(SERVER, ASKS, Direction::Read, 0, b""));
+        events.push(moved(OTHER, ANSWERS, Direction::Read, 0, b""));
+        events.push(moved(SERVER, ANSWERS, Direction::Write, 0, line.as_bytes()));
+    }
+    if !original_is_seen_first {
+        events.rotate_left(1);
+    }
+    events.into_iter().for_each(|event| run.event(event));
+    for _ in 0..8 {
+        run.event(Body::Exit { process: CLIENT });
+    }
+    run.sessions().len()
+}
+
+#[test]
+fn a_recording_that_goes_through_a_pipeline_is_no_session() {
+    let list = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n";
+    let tools = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[{\"name\":\"t\",\"inputSchema\":{\"type\":\"object\"}}]}}\n";
+    let both = [INITIALIZE, INITIALIZED, list, tools];
+    for lines in [&both[..], &both[2..]] {
+        let answers: Vec<&str> = lines.iter().skip(1).step_by(2).copied().collect();
+        for passed in [lines, &answers[..]] {
+            for original_is_seen_first in [true, false] {
+                assert_eq!(
+                    passes_on(lines, passed, original_is_seen_first),
+                    0,
+                    "{passed:?} of {lines:?}, in order: {original_is_seen_first}"
+                );
+            }
+        }
+    }
+    // The same pipeline with a server in its middle.
+    assert_eq!(passes_on(&[INITIALIZE], &[INITIALIZED], true), 1);
+}

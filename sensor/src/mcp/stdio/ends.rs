@@ -58,6 +58,7 @@ impl Stdio {
         for from in [Side::A, Side::B] {
             self.lane_ended(time, Lane { flow, from }, sessions);
         }
+        self.quoting.retain(|lane| lane.flow != flow);
     }
 
     pub(super) fn over(
