@@ -3,7 +3,7 @@
 //!
 //! A thread of its own runs everything: one task owns batch, spool and window (`task.rs`), one keeps
 //! the connection (`link.rs`). Reading and writing files happens on a blocking thread beside them.
-//! [`Exporter::send`] never waits: what finds the queue full is dropped and counted.
+//! [`Exporter::send`] waits for a moment only: what finds the queue full for longer is dropped and counted.
 
 mod batch;
 mod link;
@@ -14,14 +14,21 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Collector, Config};
 use crate::observation::{HostName, Observation};
 use crate::spool::{Folder, FolderError, Loss, Spool, SpoolLoss};
+
+/// A full queue is waited for at most this long.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Between two looks at a full queue; short against the time that a batch takes.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 
 /// What the exporter needs to know.
 #[derive(Clone, Debug)]
@@ -94,6 +101,8 @@ pub enum StartError {
 #[derive(Debug, Default)]
 struct Counters {
     queue_full: AtomicU64,
+    /// The queue was full for longer than it is waited for, and has not had room since.
+    is_stuck: AtomicBool,
     too_large: AtomicU64,
     spool: [AtomicU64; 4],
 }
@@ -174,11 +183,33 @@ impl Exporter {
         })
     }
 
-    /// Takes an observation. Never waits; dropped and counted when too many are waiting.
-    pub fn send(&self, observation: Observation) {
-        if self.queue.try_send(observation).is_err() {
-            self.counters.queue_full.fetch_add(1, Ordering::Relaxed);
+    /// Takes an observation. A full queue is waited for, for [`PATIENCE`] at most and not again before it has had room: the
+    /// ring buffer before us holds a burst, a disk that is stuck must not hold us. Then dropped and counted.
+    pub fn send(&self, mut observation: Observation) {
+        let mut since = None;
+        loop {
+            match self.queue.try_send(observation) {
+                Ok(()) => {
+                    self.counters.is_stuck.store(false, Ordering::Relaxed);
+                    return;
+                }
+                Err(TrySendError::Full(back)) if self.may_wait(&mut since) => observation = back,
+                Err(_) => break,
+            }
+            std::thread::park_timeout(LOOK_AGAIN_AFTER);
         }
+        self.counters.queue_full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn may_wait(&self, since: &mut Option<Instant>) -> bool {
+        if self.counters.is_stuck.load(Ordering::Relaxed) {
+            return false;
+        }
+        let has_waited = since.get_or_insert_with(Instant::now).elapsed();
+        self.counters
+            .is_stuck
+            .store(has_waited >= PATIENCE, Ordering::Relaxed);
+        has_waited < PATIENCE
     }
 
     /// Whether somebody still takes what is sent.

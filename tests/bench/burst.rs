@@ -1,7 +1,7 @@
 //! Messages back to back: what of them reaches the inventory, and whether the rest is told.
 //!
-//! A client writes calls of 200 bytes without waiting for answers, a write each; the server answers each with as much. All of
-//! it goes through the sensor, its spool, the collector and ClickHouse, and is counted there.
+//! A client writes calls of 200 bytes without waiting for answers, a write each; the server answers each with as much. Over HTTP, where
+//! nobody sends a request before the last one is answered, eight connections ask without pause. All of it goes through the sensor, its spool, the collector and ClickHouse, and is counted there.
 
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::{
 /// Calls, and as many answers.
 const SMALL: u32 = 50_000;
 const LARGE: u32 = 500_000;
+/// A pool as browsers and SDKs have it.
+const HTTP_CONNECTIONS: u16 = 8;
 /// Of the workload, on two busy cores.
 const BURST_LIMIT: Duration = Duration::from_secs(180);
 /// From its end until nothing more arrives.
@@ -43,7 +45,10 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
 fn burst(channel: Channel, calls: u32) -> Result<Vec<Figure>> {
     let mut gnomon = Gnomon::start()?;
     let inventory = gnomon.inventory()?;
-    let plan = Conversation::new(channel, "burst", calls);
+    let plan = Conversation {
+        connections: HTTP_CONNECTIONS,
+        ..Conversation::new(channel, "burst", calls)
+    };
     let mut client = Process::start("client", &gnomon.path("peers"), plan.command()?)?;
     let status = client.wait(BURST_LIMIT)?;
     ensure!(status.success(), "{status}: {}", client.stderr());

@@ -19,12 +19,14 @@ pub(crate) enum Channel {
     Pipe,
     /// A pair of unix sockets, lines.
     Unix,
-    /// TCP on loopback, Streamable HTTP with requests that do not wait for answers.
+    /// TCP on loopback, lines.
     Tcp,
+    /// Streamable HTTP on loopback; each connection asks again as soon as it has its answer.
+    Http,
 }
 
 impl Channel {
-    pub(crate) const ALL: [Self; 3] = [Self::Pipe, Self::Unix, Self::Tcp];
+    pub(crate) const ALL: [Self; 4] = [Self::Pipe, Self::Unix, Self::Tcp, Self::Http];
 
     /// As in the ids of figures.
     pub(crate) const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Channel {
             Self::Pipe => "pipe",
             Self::Unix => "unix",
             Self::Tcp => "tcp",
+            Self::Http => "http",
         }
     }
 }
@@ -51,9 +54,9 @@ pub(crate) struct Conversation {
     pub(crate) bytes: usize,
     /// From the beginning of one call to that of the next, each waiting for its answer; 0: back to back, without waiting.
     pub(crate) every_us: u64,
-    /// A server that is there already (TCP).
+    /// A server that is there already (HTTP).
     pub(crate) server_port: Option<u16>,
-    /// Connections of the pool to it, used in turn.
+    /// Connections of the pool to it, used in turn; of HTTP calls without pause, all at once.
     pub(crate) connections: u16,
     /// Own ports of those connections, from this one on; 0: any.
     pub(crate) own_port: u16,
@@ -116,6 +119,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             Ok(())
         }
         ["lines"] => server::lines(),
+        ["tcp-lines"] => server::tcp_lines(),
         ["http"] => server::http(0),
         ["http", port] => server::http(port.parse().context("a port")?),
         _ => bail!("for the benchmarks' own use: see tests/bench/peer.rs"),

@@ -66,7 +66,7 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Figure>> {
 fn converse(gnomon: &Gnomon, time: Duration) -> Result<()> {
     let calls = u32::try_from(time.as_secs()).context("a time")? * CALLS_PER_SECOND;
     let mut clients = Vec::new();
-    for channel in [Channel::Pipe, Channel::Tcp] {
+    for channel in [Channel::Pipe, Channel::Http] {
         let plan = Conversation {
             bytes: MESSAGE_BYTES,
             every_us: u64::from(1_000_000 / CALLS_PER_SECOND),

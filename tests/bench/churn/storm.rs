@@ -133,7 +133,7 @@ pub(super) fn pools(
             server_port: Some(port),
             connections: CONNECTIONS,
             own_port: ports,
-            ..Conversation::new(Channel::Tcp, &format!("{TAG}-pool-{round}"), CALLS)
+            ..Conversation::new(Channel::Http, &format!("{TAG}-pool-{round}"), CALLS)
         };
         match run(plan.command()?, folder) {
             Ok(done) => {

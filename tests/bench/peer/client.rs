@@ -50,10 +50,13 @@ struct Link {
     source: Source,
     sink: Sink,
     is_http: bool,
+    /// 0 for pipes and unix sockets.
+    server_port: u16,
 }
 
 impl Link {
     fn open(channel: Channel) -> Result<Self> {
+        let mut server_port = 0;
         let (server, source, sink): (Child, Box<dyn Read + Send>, Sink) = match channel {
             Channel::Pipe => {
                 let mut server = own(&["lines"])?
@@ -72,13 +75,19 @@ impl Link {
                     .spawn()?;
                 (server, Box::new(ours.try_clone()?), Box::new(ours))
             }
-            Channel::Tcp => {
-                let mut server = own(&["http"])?.stdout(Stdio::piped()).spawn()?;
+            Channel::Tcp | Channel::Http => {
+                let role = if channel == Channel::Tcp {
+                    "tcp-lines"
+                } else {
+                    "http"
+                };
+                let mut server = own(&[role])?.stdout(Stdio::piped()).spawn()?;
                 let mut said = BufReader::new(server.stdout.take().context("its output")?);
                 let mut line = String::new();
                 said.read_line(&mut line)?;
                 let port = line.trim().strip_prefix("port ").context("its port")?;
-                let stream = connect(0, port.parse()?)?;
+                server_port = port.parse()?;
+                let stream = connect(0, server_port)?;
                 (server, Box::new(stream.try_clone()?), Box::new(stream))
             }
         };
@@ -86,7 +95,8 @@ impl Link {
             server,
             source: BufReader::with_capacity(64 * 1024, source),
             sink,
-            is_http: channel == Channel::Tcp,
+            is_http: channel == Channel::Http,
+            server_port,
         })
     }
 
@@ -115,16 +125,19 @@ impl Link {
             }
             return Ok(u64::from(plan.calls));
         }
-        let (is_http, source, sink) = (self.is_http, &mut self.source, &mut self.sink);
+        if self.is_http {
+            return at_once(plan, tag, self.server_port);
+        }
+        let (source, sink) = (&mut self.source, &mut self.sink);
         thread::scope(|scope| {
             let writer = scope.spawn(|| -> Result<()> {
                 for number in 0..plan.calls {
-                    sink.write_all(&framed(call(number, tag, plan.bytes), Some(tag), is_http))?;
+                    sink.write_all(&call(number, tag, plan.bytes))?;
                 }
                 Ok(())
             });
             for _ in 0..plan.calls {
-                receive(source, is_http)?;
+                receive(source, false)?;
             }
             writer
                 .join()
@@ -142,6 +155,34 @@ impl Link {
         self.server.wait()?;
         Ok(())
     }
+}
+
+/// The calls of one session over several connections, each asking again as soon as it has its answer.
+fn at_once(plan: &Conversation, tag: &str, port: u16) -> Result<u64> {
+    let connections = u32::from(plan.connections);
+    thread::scope(|scope| {
+        let ask = |first: u32| -> Result<u64> {
+            let mut sink = connect(0, port)?;
+            let mut source = BufReader::new(sink.try_clone()?);
+            let mut answered = 0;
+            for number in (first..plan.calls).step_by(connections as usize) {
+                sink.write_all(&framed(call(number, tag, plan.bytes), Some(tag), true))?;
+                receive(&mut source, true)?;
+                answered += 1;
+            }
+            Ok(answered)
+        };
+        let asking: Vec<_> = (0..connections)
+            .map(|first| scope.spawn(move || ask(first)))
+            .collect();
+        let mut answered = 0;
+        for asking in asking {
+            answered += asking
+                .join()
+                .map_err(|_| anyhow::anyhow!("a connection panicked"))??;
+        }
+        Ok(answered)
+    })
 }
 
 /// All sessions at once on one server, each call on the next connection of the pool.

@@ -1,7 +1,7 @@
 //! Answers calls: lines on standard input and output, or HTTP on a port.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     thread,
 };
@@ -12,9 +12,22 @@ use super::padded;
 
 /// Serves one session on standard input and output.
 pub(super) fn lines() -> Result<()> {
-    let mut requests = BufReader::with_capacity(64 * 1024, std::io::stdin().lock());
     // Unbuffered: one write for each answer.
-    let mut answers = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    let answers = std::fs::File::from(rustix::io::dup(rustix::stdio::stdout())?);
+    serve_lines(std::io::stdin().lock(), answers)
+}
+
+/// Serves one session on the first connection to a port that it prints.
+pub(super) fn tcp_lines() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("listen")?;
+    println!("port {}", listener.local_addr()?.port());
+    let (connection, _) = listener.accept()?;
+    connection.set_nodelay(true)?;
+    serve_lines(connection.try_clone()?, connection)
+}
+
+fn serve_lines(requests: impl Read, mut answers: impl Write) -> Result<()> {
+    let mut requests = BufReader::with_capacity(64 * 1024, requests);
     let mut line = Vec::new();
     loop {
         line.clear();
