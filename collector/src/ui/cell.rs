@@ -140,16 +140,24 @@ pub(super) fn tone(word: &str) -> &'static str {
 pub(super) fn server(key: Option<&str>, name: Option<&str>) -> Markup {
     let Some(key) = key else { return unknown() };
     let short = match key.strip_prefix("bin:") {
-        Some(digest) if digest.len() > DIGEST_CHARS && digest.is_ascii() => {
-            format!("bin:{}…", &digest[..DIGEST_CHARS])
-        }
-        _ => key.to_owned(),
+        Some(digest) => format!("bin:{}", shortened(digest)),
+        None => key.to_owned(),
     };
     html! {
         a.id href=(link::server(key)) title=(plain(key, 400)) { (text_up_to(&short, IDENTITY_CHARS_MAX)) }
         @if let Some(name) = name.filter(|name| *name != key) {
             " " span.sub { "calls itself " (text_up_to(name, 60)) }
         }
+    }
+}
+
+/// The start of a digest, which tells it from others; what is no digest stays.
+pub(super) fn shortened(digest: &str) -> String {
+    let is_digest = digest.len() > DIGEST_CHARS && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_digest {
+        format!("{}…", &digest[..DIGEST_CHARS])
+    } else {
+        digest.to_owned()
     }
 }
 
@@ -164,7 +172,7 @@ pub(super) fn session(host: Option<&str>, id: Option<&str>) -> Markup {
     let (Some(host), Some(id)) = (host, id) else {
         return unknown();
     };
-    html! { a.id href=(link::session(host, id)) title=(plain(id, 300)) { (text_up_to(id, 24)) } }
+    html! { a.id href=(link::session(host, id)) title=(plain(id, 300)) { (text_up_to(&shortened(id), 24)) } }
 }
 
 /// The client of a session: the application the process was recognised as, else the name it gives itself, said so.

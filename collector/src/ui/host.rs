@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{
-    Answering, Asked, Document, Fault, Page, cell, coverage, findings, listeners, needed,
+    Answering, Asked, Document, Fault, Page, cell, coverage, findings, link, listeners, needed,
     row::Row,
     section::{first_of, queries, section},
     servers, sessions,
@@ -34,6 +34,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
         });
     };
     let here = [("host", name)];
+    let seen_on = [("host", name), ("mcp", "seen")];
     let open = [("host", name), ("state", "open")];
     let (found, used, seen, listening, unread) = tokio::try_join!(
         first_of(asked, "Open findings", &findings::LIST, &open, 10, "None."),
@@ -55,11 +56,11 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
         ),
         first_of(
             asked,
-            "Listeners",
+            "Listeners on which MCP was seen",
             &listeners::LIST,
-            &here,
+            &seen_on,
             10,
-            "None was reported."
+            "None."
         ),
         first_of(
             asked,
@@ -82,7 +83,9 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
             (section(html! { "Lost" }, lost(row)))
         }
         (queries(&[&question]))
-        (found) (used) (seen) (listening) (unread)
+        (found) (used) (seen) (listening)
+        p.note { a href=(link::to("/listeners", &here)) { "Everything that listens here" } }
+        (unread)
     };
     Ok(Document {
         title: format!("Host {}", plain(name, 80)),

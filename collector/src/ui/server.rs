@@ -116,10 +116,12 @@ const TOOLS: &[Column] = &[
         html! { strong { (cell::maybe(row.text("tool"))) } }
     }),
     column("Definition", |row, _| {
-        html! { span.id title=(plain(row.text("digest").unwrap_or_default(), 200)) { (text_up_to(row.text("digest").unwrap_or_default(), 20)) } }
+        html! { span.id title=(plain(row.text("digest").unwrap_or_default(), 200)) { (text_up_to(&cell::shortened(row.text("digest").unwrap_or_default()), 40)) } }
     }),
     column("Before it", |row, _| match row.text("previous") {
-        Some(digest) => html! { span.id title=(plain(digest, 200)) { (text_up_to(digest, 20)) } },
+        Some(digest) => {
+            html! { span.id title=(plain(digest, 200)) { (text_up_to(&cell::shortened(digest), 40)) } }
+        }
         None => cell::none(),
     }),
     column("First seen", |row, now| cell::time(row.text("first"), now)),

@@ -6,7 +6,7 @@ use super::{
     Page, cell,
     list::{Filter, List},
     row::Row,
-    table::{Column, column, figure, wide},
+    table::{Column, column, figure, roomy, wide},
 };
 
 pub(super) const PAGE: Page = Page {
@@ -80,8 +80,8 @@ const COLUMNS: &[Column] = &[
     wide("Server", |row, _| {
         cell::server(row.text("server"), row.text("server_name"))
     }),
-    column("Way", |row, _| way(row)),
-    column("Verdict", |row, _| {
+    roomy("Way", |row, _| way(row)),
+    roomy("Verdict", |row, _| {
         html! {
             (cell::word(row.text("verdict")))
             @if let Some(reason) = row.text("reason") { " " span.sub { (crate::html::text_up_to(reason, 60)) } }

@@ -31,6 +31,15 @@ pub(super) const fn figure(head: &'static str, cell: fn(&Row, OffsetDateTime) ->
     }
 }
 
+/// A column of texts that should not be broken early.
+pub(super) const fn roomy(head: &'static str, cell: fn(&Row, OffsetDateTime) -> Markup) -> Column {
+    Column {
+        head,
+        class: "text roomy",
+        cell,
+    }
+}
+
 /// A column that takes the room that is left.
 pub(super) const fn wide(head: &'static str, cell: fn(&Row, OffsetDateTime) -> Markup) -> Column {
     Column {
