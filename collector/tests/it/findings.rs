@@ -188,7 +188,7 @@ async fn a_shadow_server_is_one_finding_until_it_is_sanctioned() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_seen_any_more_is_gone_and_comes_back() {
     let Some(mut collector) =
-        Collector::prepared("[findings]\nclose_after = \"15s\"\nsilent_after = \"12s\"\n")
+        Collector::prepared("[findings]\nclose_after = \"25s\"\nsilent_after = \"20s\"\n")
     else {
         return;
     };
