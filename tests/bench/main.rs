@@ -8,6 +8,7 @@ mod burst;
 mod churn;
 mod circumstances;
 mod clock;
+mod cold;
 mod option;
 mod peer;
 mod peers;
@@ -30,13 +31,14 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 8] = [
+const PARTS: [(&str, Measure); 9] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
     ("resources", resources::measure),
     ("throughput", |_| throughput::measure()),
     ("peers", |_| peers::measure()),
+    ("cold", |_| cold::measure()),
     ("churn", churn::measure),
     ("silence", silence::measure),
 ];
