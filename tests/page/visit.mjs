@@ -51,7 +51,8 @@ const look = () =>
         return !hidden && (box.right > width + 1 || box.left < -1);
       })
       .map((element) => `${element.tagName.toLowerCase()}.${element.className.baseVal ?? element.className}`);
-    const parts = [...document.querySelectorAll("main *")]
+    // What is typed into fields moves within them; all else must show whole.
+    const parts = [...document.querySelectorAll("main *:not(input):not(select)")]
       .filter((element) => element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX !== "visible" && element.clientWidth > 0)
       .map((element) => `cut: ${element.tagName.toLowerCase()}.${element.className.baseVal ?? element.className}`);
     return {
