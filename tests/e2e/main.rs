@@ -10,6 +10,7 @@ mod gateway;
 mod http;
 mod listeners;
 mod negatives;
+mod page;
 mod redaction;
 mod stdio;
 mod stop;
