@@ -16,10 +16,10 @@ use crate::host::Host;
 use crate::mcp::message::Peer;
 use crate::mcp::session::Session;
 use crate::observation::{
-    self, Client, Facts, HostName, Process, Server, ServerKey, SessionId, SessionState, Strength,
-    Transport,
+    self, Client, Evidence, Facts, HostName, Process, Quality, Server, ServerKey, SessionId,
+    SessionState, Source, Strength, Transport,
 };
-use crate::process::application::application;
+use crate::process::application::{Named, application};
 use crate::process::listeners::Listeners;
 use crate::process::table::ProcessTable;
 use crate::redact;
@@ -71,7 +71,7 @@ impl Sources<'_> {
             client,
             server,
             facts,
-            evidence: session.evidence.clone(),
+            evidence: self.evidence(session),
             started: session.started,
             last_seen: session.last_seen,
             calls: session.calls,
@@ -91,17 +91,32 @@ impl Sources<'_> {
         Client {
             name: name.as_deref().map(redact::text),
             version: version.as_deref().map(redact::text),
-            application: session.client.and_then(|process| self.application(process)),
+            application: session
+                .client
+                .and_then(|process| self.application(process))
+                .map(|named| named.name.to_owned()),
             process: session.client.map(|process| self.process(process)),
         }
     }
 
     /// The AI application that a process is, or is a part of.
-    fn application(&self, process: ProcessKey) -> Option<String> {
+    fn application(&self, process: ProcessKey) -> Option<Named> {
         self.processes.lineage(process).find_map(|process| {
             let image = self.processes.image(process)?;
-            application(image.exe.as_deref(), &image.argv).map(|name| name.to_string())
+            application(image.exe.as_deref(), &image.argv)
         })
+    }
+
+    /// What the session rests on, and by what its application is known: that is easily forged by whoever owns it.
+    fn evidence(&self, session: &Session) -> Vec<Evidence> {
+        let mut evidence = session.evidence.clone();
+        let named = session.client.and_then(|process| self.application(process));
+        evidence.extend(named.map(|named| Evidence {
+            source: Source::Kernel,
+            fact: format!("{} is known by {}", named.name, named.by.as_str()),
+            quality: Quality::Claimed,
+        }));
+        evidence
     }
 
     fn server(&mut self, session: &Session, route: BaseRoute, facts: &Facts) -> Server {

@@ -69,30 +69,68 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     table
 });
 
+/// An AI application and what gave it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its name, as people know it.
+    pub name: &'static str,
+    /// By what it is known.
+    pub by: Sign,
+}
+
+/// What gives an application away. The user can write all of it, some of it more easily.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// The package that its script or executable lies in, or that its command line names.
+    Package,
+    /// The folder that its installer makes.
+    Place,
+    /// No more than the name of a file, in a folder for programs.
+    FileName,
+}
+
+impl Sign {
+    /// In words, for evidence.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Package => "its package",
+            Self::Place => "the folder it is installed in",
+            Self::FileName => "the name of its program",
+        }
+    }
+}
+
 /// Names the AI application, or none. Never from what the process says of itself on the wire.
 /// The caller walks up the ancestors.
 #[must_use]
-pub fn application(exe: Option<&str>, argv: &[String]) -> Option<&'static str> {
+pub fn application(exe: Option<&str>, argv: &[String]) -> Option<Named> {
+    let by_package = |name: Option<&&'static str>| {
+        name.map(|name| Named {
+            name,
+            by: Sign::Package,
+        })
+    };
     match launch(exe, argv, None) {
         Launch::NodeScript(path) => by_npm_path(&path).or_else(|| by_path(&path)),
         Launch::PythonScript(path) => by_path(&path),
         Launch::PythonModule(module) => {
             let top = module.split('.').next().unwrap_or(&module);
-            TABLE.modules.get(top).copied()
+            by_package(TABLE.modules.get(top))
         }
         Launch::NpmPackage(package) => {
             let name = package
                 .get(1..)
                 .and_then(|p| p.find('@'))
                 .map_or(&*package, |at| &package[..=at]);
-            TABLE.packages.get(name).copied()
+            by_package(TABLE.packages.get(name))
         }
         Launch::PythonPackage(package) => {
             let name = package
                 .split(['=', '<', '>', '@', '[', '~', '!'])
                 .next()
                 .unwrap_or(&package);
-            TABLE.programs.get(name).copied()
+            by_package(TABLE.programs.get(name))
         }
         Launch::Image(_) => None,
         Launch::Nameless | Launch::Program => None,
@@ -101,144 +139,55 @@ pub fn application(exe: Option<&str>, argv: &[String]) -> Option<&'static str> {
     .or_else(|| by_first_argument(exe, argv))
 }
 
-fn by_npm_path(path: &str) -> Option<&'static str> {
-    TABLE.packages.get(npm_in_path(path)?.name).copied()
+fn by_npm_path(path: &str) -> Option<Named> {
+    Some(Named {
+        name: TABLE.packages.get(npm_in_path(path)?.name)?,
+        by: Sign::Package,
+    })
 }
 
-fn by_path(path: &str) -> Option<&'static str> {
+fn by_path(path: &str) -> Option<Named> {
     let lower = path.to_ascii_lowercase();
     let part = TABLE
         .paths
         .iter()
         .find(|(part, _)| lower.contains(part.as_str()));
-    part.map(|(_, name)| *name)
-        .or_else(|| TABLE.programs.get(&base_name(path)).copied())
+    if let Some((_, name)) = part {
+        return Some(Named {
+            name,
+            by: Sign::Place,
+        });
+    }
+    let name = TABLE.programs.get(&base_name(path))?;
+    is_where_programs_are(&lower).then_some(Named {
+        name,
+        by: Sign::FileName,
+    })
+}
+
+/// Anybody's file may bear an application's name; one that was installed lies where programs are.
+fn is_where_programs_are(path: &str) -> bool {
+    const FOLDERS: &[&str] = &["bin", "sbin", ".bin", "libexec"];
+    const TREES: &[&str] = &[
+        "/usr/",
+        "/opt/",
+        "/snap/",
+        "/nix/store/",
+        // Flatpak, and where an AppImage is mounted while it runs.
+        "/app/",
+        "/tmp/.mount_",
+    ];
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    FOLDERS.contains(&folder.rsplit('/').next().unwrap_or(folder))
+        || TREES.iter().any(|tree| path.starts_with(tree))
+        || path.ends_with(".appimage")
 }
 
 /// The first argument is the caller's to choose: asked only where the executable is not known.
-fn by_first_argument(exe: Option<&str>, argv: &[String]) -> Option<&'static str> {
+fn by_first_argument(exe: Option<&str>, argv: &[String]) -> Option<Named> {
     let first = argv.first().filter(|_| exe.is_none())?;
     by_path(first)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(exe: &str, argv: &str, expect: Option<&str>) {
-        let argv: Vec<String> = argv.split(' ').map(str::to_owned).collect();
-        assert_eq!(
-            application(Some(exe).filter(|e| !e.is_empty()), &argv),
-            expect,
-            "{exe} {argv:?}"
-        );
-    }
-
-    #[test]
-    fn named_from_programs_and_scripts() {
-        for (exe, argv, name) in [
-            (
-                "/home/a/.local/share/claude/versions/2.1.3",
-                "claude",
-                "Claude Code",
-            ),
-            (
-                "/usr/bin/node",
-                "node /usr/lib/node_modules/@anthropic-ai/claude-code/cli.js",
-                "Claude Code",
-            ),
-            (
-                "/home/a/.vscode/extensions/anthropic.claude-code-2.1.0/resources/native-binary/claude",
-                "claude",
-                "Claude Code",
-            ),
-            (
-                "/x/node_modules/@openai/codex/vendor/x86_64-unknown-linux-musl/codex/codex",
-                "codex exec hi",
-                "Codex",
-            ),
-            (
-                "/usr/bin/node",
-                "node --max-old-space-size=12052 /usr/local/bin/gemini mcp list",
-                "Gemini CLI",
-            ),
-            (
-                "/usr/bin/node",
-                "node /x/node_modules/@google/gemini-cli/dist/index.js",
-                "Gemini CLI",
-            ),
-            (
-                "/usr/bin/node",
-                "node /usr/local/bin/qwen mcp list",
-                "Qwen Code",
-            ),
-            (
-                "/usr/share/cursor/cursor",
-                "/usr/share/cursor/cursor --type=utility",
-                "Cursor",
-            ),
-            ("/opt/Cursor-1.2.3-x86_64.AppImage", "x", "Cursor"),
-            (
-                "/home/a/.cursor-server/bin/abc/node",
-                "node /home/a/.cursor-server/bin/abc/out/bootstrap-fork --type=extensionHost",
-                "Cursor",
-            ),
-            (
-                "/usr/share/code/code",
-                "/usr/share/code/code --type=utility",
-                "VS Code",
-            ),
-            (
-                "/home/a/.vscode-server/bin/abc/node",
-                "node /x/bootstrap-fork",
-                "VS Code",
-            ),
-            ("/usr/bin/zed-editor", "zed", "Zed"),
-            ("/usr/local/bin/goose", "goose acp", "Goose"),
-            ("/home/a/.opencode/bin/opencode", "opencode", "opencode"),
-            (
-                "/usr/bin/node",
-                "node /x/node_modules/@modelcontextprotocol/inspector-cli/build/cli.js",
-                "MCP Inspector",
-            ),
-            (
-                "/usr/bin/node",
-                "node /home/a/.npm/_npx/1/node_modules/.bin/mcp-remote https://x.example/mcp",
-                "mcp-remote",
-            ),
-            (
-                "/usr/bin/node",
-                "node /usr/bin/npx -y mcp-remote@0.1 https://x.example/mcp",
-                "mcp-remote",
-            ),
-            ("/usr/bin/python3", "python3 -m mcp_proxy", "mcp-proxy"),
-            (
-                "/usr/bin/python3",
-                "/v/bin/python /v/bin/open-webui serve",
-                "Open WebUI",
-            ),
-            ("", "/usr/bin/claude --print", "Claude Code"),
-        ] {
-            check(exe, argv, Some(name));
-        }
-    }
-
-    #[test]
-    fn others_have_no_name() {
-        for (exe, argv) in [
-            ("/usr/bin/bash", "bash"),
-            ("/usr/bin/node", "node server.js"),
-            ("/usr/bin/node", "node -e claude"),
-            ("/usr/bin/vim", "vim /home/a/claude"),
-            (
-                "/usr/bin/node",
-                "node /x/node_modules/@modelcontextprotocol/server-everything/dist/index.js stdio",
-            ),
-            ("/usr/bin/python3", "python3 -m mcp_server_time"),
-            ("/usr/bin/evil", "claude"),
-            ("", ""),
-        ] {
-            check(exe, argv, None);
-        }
-    }
-}
+mod tests;
