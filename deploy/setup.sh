@@ -2,7 +2,7 @@
 # Installs what is missing to build and run Gnomon; safe to call again, and fast when nothing is missing.
 #
 #   deploy/setup.sh run     what `make run` needs: Rust, a BPF toolchain, the embedded ClickHouse
-#   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers, a browser
+#   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers and AI clients, a browser
 #   deploy/setup.sh ci      … and what CI needs: cargo-deny
 #
 # Debian and Ubuntu packages are installed where they are missing (as root, or through sudo, asked once).
@@ -14,6 +14,7 @@ BPF_LINKER_VERSION=0.13.0
 LLVM_VERSION=22
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
+UVX_SERVER=mcp-server-time@2026.10.10
 CHDB_PACKAGE='@chdb/lib-linux-x64-gnu'
 CHDB_VERSION=26.7.3-stable.1
 CHDB_SHA512='5cff7b98caa7739b59a4a432c11f0dedc2d3b073624e61ebdf4a42e66ce8de35a6ba48ca9f62016bad1cd81fe059435cb858ce3235a8a2b408082a81563e70a7'
@@ -24,8 +25,8 @@ TOOLS=$ROOT/.tools
 WHAT=${1:-run}
 case $WHAT in
     run) STEPS=4 ;;
-    test) STEPS=9 ;;
-    ci) STEPS=10 ;;
+    test) STEPS=10 ;;
+    ci) STEPS=11 ;;
     *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
 esac
 # Some services and containers start us without HOME.
@@ -226,14 +227,14 @@ step_clickhouse() {
 }
 
 step_nextest() {
-    begin 9 "cargo-nextest"
+    begin 10 "cargo-nextest"
     if have cargo-nextest; then return; fi
     note "building, 3 to 5 min once"
     # Optimised for a short build: it only starts our tests.
     CARGO_FEATURES="--no-default-features --features default-no-update" cargo_tool cargo-nextest "$NEXTEST_VERSION" "${QUICK[@]}"
 }
 
-# Each Python peer has its own virtual environment: the two generations of the SDK exclude each other.
+# Each Python peer has its own virtual environment: the generations of the SDK exclude each other.
 step_python_peers() {
     begin 5 "Python MCP peers"
     local list name want
@@ -249,19 +250,46 @@ step_python_peers() {
             --disable-pip-version-check --no-input --only-binary :all: -r "$list"
         mark_done "python-$name" "$want"
     done
+    # What `uvx` would fetch is fetched now, so that tests run it without a network.
+    want=$(sha256sum <tests/peers/python/servers.txt)
+    if done_before uv "$want" && [ -d "$TOOLS/peers/uv" ]; then return; fi
+    note "filling the cache of uv, about 10 s once"
+    rm -rf "$TOOLS/peers/uv"
+    long uv "$TOOLS/peers/python/servers/bin/uvx" --no-config --cache-dir "$TOOLS/peers/uv" --python "$TOOLS/peers/python/servers/bin/python" \
+        "$UVX_SERVER" --help
+    mark_done uv "$want"
 }
 
+# A folder of npm packages: servers and SDKs in one, AI clients (large: codex alone is 400 MB) in another. The new one takes the
+# place of the old when it is complete.
 step_node_peers() {
     begin 6 "Node MCP peers"
+    local folder want
+    for folder in node clients; do
+        want=$(sha256sum <"tests/peers/$folder/package-lock.json")
+        if done_before "$folder" "$want" && [ -d "$TOOLS/peers/$folder/node_modules" ]; then continue; fi
+        note "installing tests/peers/$folder, about 40 s once"
+        rm -rf "$TOOLS/peers/$folder.new"
+        mkdir -p "$TOOLS/peers/$folder.new"
+        cp "tests/peers/$folder/package.json" "tests/peers/$folder/package-lock.json" "$TOOLS/peers/$folder.new/"
+        # In the folder rather than by --prefix: npm takes a path with a link in it for another package.
+        long "$folder-peers" env -C "$TOOLS/peers/$folder.new" npm ci --ignore-scripts --no-audit --no-fund
+        rm -rf "$TOOLS/peers/$folder"
+        mv "$TOOLS/peers/$folder.new" "$TOOLS/peers/$folder"
+        mark_done "$folder" "$want"
+    done
+}
+
+step_rust_peers() {
+    begin 9 "Rust MCP peers"
     local want
-    want=$(sha256sum <tests/peers/node/package-lock.json)
-    if done_before node "$want" && [ -d "$TOOLS/peers/node/node_modules" ]; then return; fi
-    note "installing tests/peers/node, about 20 s once"
-    rm -rf "$TOOLS/peers/node"
-    mkdir -p "$TOOLS/peers/node"
-    cp tests/peers/node/package.json tests/peers/node/package-lock.json "$TOOLS/peers/node/"
-    long node-peers npm ci --prefix "$TOOLS/peers/node" --ignore-scripts --no-audit --no-fund
-    mark_done node "$want"
+    want=$(cat tests/peers/rust/Cargo.* tests/peers/rust/src/*.rs | sha256sum)
+    if done_before rust-peers "$want" && [ -x "$TOOLS/peers/rust/bin/rmcp-server" ]; then return; fi
+    note "building tests/peers/rust, about 2 min once"
+    long rust-peers env CARGO_TARGET_DIR="$TOOLS/build-peers" \
+        cargo install --locked --debug --force --path tests/peers/rust --root "$TOOLS/peers/rust"
+    rm -rf "$TOOLS/build-peers"
+    mark_done rust-peers "$want"
 }
 
 # Drives the browser that sees the pages.
@@ -293,7 +321,7 @@ step_bystanders() {
 }
 
 step_deny() {
-    begin 10 "cargo-deny"
+    begin 11 "cargo-deny"
     if have cargo-deny; then return; fi
     note "building, 3 to 5 min once"
     CARGO_FEATURES="" cargo_tool cargo-deny "$DENY_VERSION" "${QUICK[@]}"
@@ -304,7 +332,7 @@ QUICK=(CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PRO
 build_tools() {
     trap 'kill "$LONG_CHILD" 2>/dev/null; exit 1' TERM
     step_bpf_linker
-    if [ "$WHAT" != run ]; then step_nextest; fi
+    if [ "$WHAT" != run ]; then step_nextest; step_rust_peers; fi
     if [ "$WHAT" = ci ]; then step_deny; fi
 }
 

@@ -9,6 +9,7 @@ mod churn;
 mod circumstances;
 mod clock;
 mod cold;
+mod matrix;
 mod option;
 mod peer;
 mod peers;
@@ -31,12 +32,13 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 9] = [
+const PARTS: [(&str, Measure); 10] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
     ("resources", resources::measure),
     ("throughput", |_| throughput::measure()),
+    ("matrix", |_| matrix::measure()),
     ("peers", |_| peers::measure()),
     ("cold", |_| cold::measure()),
     ("churn", churn::measure),

@@ -4,11 +4,13 @@
 //! own collector, ClickHouse and sensor; .config/nextest.toml runs them one at a time.
 
 mod bad_input;
+mod clients;
 mod findings;
 mod full_disk;
 mod gateway;
 mod http;
 mod listeners;
+mod matrix;
 mod negatives;
 mod page;
 mod redaction;

@@ -4,12 +4,14 @@
 //! started it, also when a test panics, and is killed by process id only. Waiting is polling with a
 //! deadline, never a fixed pause.
 
+pub mod accuracy;
 pub mod bystander;
 pub mod claims;
 pub mod compare;
 pub mod deadline;
 pub mod gnomon;
 pub mod inventory;
+pub mod matrix;
 pub mod peers;
 pub mod place;
 pub mod process;

@@ -162,6 +162,9 @@ fn dying_with_us(command: &Command) -> Command {
             None => wrapped.env_remove(name),
         };
     }
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
     wrapped
 }
 
