@@ -29,9 +29,6 @@ mod session;
 mod sessions;
 mod table;
 
-#[cfg(test)]
-mod tests;
-
 use std::pin::Pin;
 
 use maud::Markup;
