@@ -17,7 +17,7 @@ use super::table::{Answer, SessionTable, witness};
 use crate::event::UnixNs;
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
-use pairing::{rank, reversed};
+use pairing::{is_closed, rank, reversed};
 
 /// Answers that wait for their request.
 const EARLY_MAX: usize = 64;
@@ -254,7 +254,7 @@ impl Stdio {
             .partition(|early| {
                 let id = response_id(&early.message);
                 let asked = id.and_then(|id| self.asked(early.lane, id, flows, sessions));
-                asked.is_some_and(|(_, quality)| quality == Quality::Exact)
+                asked.is_some_and(|(unpaired, _)| is_closed(flows, unpaired.requests, early.lane))
             });
         self.early = sure;
         self.retry_early(now, flows, sessions);
@@ -370,7 +370,7 @@ impl Stdio {
 
     /// The session without an answer yet that waits for this id, and whose requests go the other way.
     ///
-    /// What is only likely to go the other way may be a pipeline that passes a recording on: then either the lane of the
+    /// Where the client was not seen to read the answers, it may be a pipeline that passes a recording on: then either the lane of the
     /// requests has the answers too, or the lane of the answers has the same requests.
     fn asked(
         &self,
@@ -389,8 +389,9 @@ impl Stdio {
             .iter()
             .filter(waits)
             .any(|unpaired| unpaired.requests == lane);
-        let is_passed_on = |(unpaired, quality): &(Unpaired, Quality)| {
-            *quality != Quality::Exact && (asks_itself || self.quoting.contains(&unpaired.requests))
+        let is_passed_on = |(unpaired, _): &(Unpaired, Quality)| {
+            (asks_itself || self.quoting.contains(&unpaired.requests))
+                && !is_closed(flows, unpaired.requests, lane)
         };
         self.unpaired
             .iter()

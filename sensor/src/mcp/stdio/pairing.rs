@@ -27,6 +27,16 @@ pub(super) fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Opti
     }
 }
 
+/// Whether both processes were seen at both lanes, or the two lanes are one socket: no pipeline looks like that.
+pub(super) fn is_closed(flows: &FlowTable, requests: Lane, answers: Lane) -> bool {
+    let (Some(there), Some(back)) = (flows.get(requests.flow), flows.get(answers.flow)) else {
+        return false;
+    };
+    let is_one_socket = requests.back() == answers && there.channel != Channel::Pipe;
+    let (there, back) = (there.lane(requests.from), back.lane(answers.from));
+    is_one_socket || (there.readers.meets(&back.writers) && there.writers.meets(&back.readers))
+}
+
 /// Some(true): the same process. Some(false): one of them is not known. None: different ones.
 fn agree(one: &Users, other: &Users) -> Option<bool> {
     if one.is_empty() || other.is_empty() {
