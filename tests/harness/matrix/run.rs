@@ -28,8 +28,8 @@ use crate::{
     process::Signal,
 };
 
-/// The user of all peers, whom no machine has.
-const PEERS_UID: u32 = 47_123;
+/// The user of all peers: `irc` of Debian's base-passwd, who runs nothing else. Some clients want a user with a name.
+const PEERS_UID: u32 = 39;
 /// Sessions that each driver opens, one after the other.
 const SESSIONS: u32 = 2;
 /// What set-up has put into the cache of uv.
