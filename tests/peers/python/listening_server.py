@@ -16,6 +16,13 @@ import sys
 way = sys.argv[1]
 
 
+def die_with_parent():
+    """A test that is over leaves nothing behind: PR_SET_PDEATHSIG, SIGKILL (prctl(2))."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, 9)
+
+
 def bound(host, port):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
@@ -59,6 +66,7 @@ elif way == "fork":
     listening = bound(sys.argv[2], sys.argv[3])
     child = os.fork()
     if child == 0:
+        die_with_parent()
         serve(listening)
     else:
         print(os.getpid(), child, flush=True)
@@ -72,6 +80,7 @@ elif way == "handed":
     print(os.getpid(), child.pid, flush=True)
     child.wait()
 elif way == "fd":
+    die_with_parent()
     serve(socket.socket(fileno=int(sys.argv[2])))
 elif way == "many":
     import resource
