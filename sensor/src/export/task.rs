@@ -1,6 +1,7 @@
 //! The task that owns the batch, the spool and the window.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -57,6 +58,7 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
     let mut task = Task {
         server: settings.collector.server,
         run,
+        folder: settings.spool,
         spool: Some(spool),
         filling: Filling::default(),
         seal_at: None,
@@ -103,6 +105,8 @@ async fn until(at: Option<Instant>) {
 struct Task {
     server: String,
     run: RunId,
+    /// Of the spool, to be named in messages.
+    folder: PathBuf,
     /// Away only while a blocking thread has it.
     spool: Option<Spool<Folder>>,
     filling: Filling,
@@ -198,7 +202,8 @@ impl Task {
             }
             Err(AppendError::Disk(cause)) => {
                 if !self.disk_fails {
-                    error!(%cause, "the spool cannot be written; make room or repair the disk");
+                    error!(%cause, folder = %self.folder.display(),
+                        "the spool cannot be written; make room or repair the disk");
                 }
                 self.disk_fails = true;
                 self.filling = filling;
