@@ -204,11 +204,9 @@ fn a_clickhouse_folder_in_use_is_named() -> Result<()> {
     gnomon.start_collector()?;
     gnomon.stop(Signal::Terminate)?;
     // As another ClickHouse does that was started on the data by hand.
-    let status = gnomon.path("collector/clickhouse/status");
-    ensure!(
-        status.is_file(),
-        "ClickHouse keeps its lock elsewhere by now"
-    );
+    let data = gnomon.path("collector/clickhouse/data");
+    ensure!(data.is_dir(), "its data is elsewhere by now");
+    let status = data.join("status");
     let mut holder = Command::new("flock");
     holder.arg("--no-fork").arg(&status);
     holder.args(["sh", "-c", "echo held; exec sleep 600"]);
