@@ -9,7 +9,7 @@ use core::ptr::{read_volatile, write_volatile};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_loop, generated::bpf_probe_read_user};
 use sensor_abi::{
     flow::{MESSAGE_BYTES_MAX, drop},
-    record::{CHUNK_BYTES_MAX, STEP_BYTES_MAX, Transfer, transfer_flag},
+    record::{CHUNK_BYTES_MAX, STEP_BYTES_MAX, Transfer, end_flag, transfer_flag},
 };
 
 use crate::{
@@ -25,24 +25,80 @@ const MESSAGES_MAX: u64 = 1024;
 /// A step copies, or goes to the next segment, or sends a chunk. Enough for a vector of the most
 /// segments; thousands of messages of many segments each are cut, and the rest is lost.
 const STEPS_MAX: u32 = 8192;
-/// `sizeof(struct mmsghdr)` and the offsets in it, 64-bit user ABI.
-const MMSGHDR_BYTES: u64 = 64;
-const MMSGHDR_LENGTH: u64 = 56;
-const MSGHDR_VECTOR: u64 = 16;
-const MSGHDR_VECTORS: u64 = 24;
-const IOVEC_BYTES: u64 = 16;
 
-/// Where a call's bytes are in user memory.
+/// Layout of `struct iovec`, `msghdr` and `mmsghdr`.
+struct Layout {
+    iovec_bytes: u64,
+    iovec_length: u64,
+    vector: u64,
+    vectors: u64,
+    mmsghdr_length: u64,
+    mmsghdr_bytes: u64,
+}
+
+/// 64-bit user ABI.
+const WIDE: Layout = Layout {
+    iovec_bytes: 16,
+    iovec_length: 8,
+    vector: 16,
+    vectors: 24,
+    mmsghdr_length: 56,
+    mmsghdr_bytes: 64,
+};
+/// 32-bit user ABI: `struct compat_iovec`, `compat_msghdr`, `compat_mmsghdr`.
+const NARROW: Layout = Layout {
+    iovec_bytes: 8,
+    iovec_length: 4,
+    vector: 8,
+    vectors: 12,
+    mmsghdr_length: 28,
+    mmsghdr_bytes: 32,
+};
+
+/// The layout of the walk's call.
+#[inline(always)]
+unsafe fn layout(walk: *const Walk) -> &'static Layout {
+    if read_volatile(&raw const (*walk).narrow) == 0 {
+        &WIDE
+    } else {
+        &NARROW
+    }
+}
+
+/// A word of user memory, of the width of the walk's call.
+#[inline(always)]
+unsafe fn word(walk: *const Walk, address: u64) -> Option<u64> {
+    if read_volatile(&raw const (*walk).narrow) == 0 {
+        user(address)
+    } else {
+        user::<u32>(address).map(u64::from)
+    }
+}
+
+/// Where a call's bytes are in user memory. No enum with values: what is unset in one of them the compiler moves
+/// about, and the verifier refuses that.
 #[derive(Clone, Copy)]
-pub enum Source {
+pub struct Source {
+    /// What is there.
+    pub form: Form,
+    /// Where.
+    pub address: u64,
+    /// How many `struct iovec`.
+    pub count: u64,
+}
+
+/// What a [`Source`] points at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Form {
     /// One buffer.
-    Buffer(u64),
-    /// An array of `struct iovec`, and how many.
-    Vector(u64, u64),
+    Buffer,
+    /// An array of `struct iovec`.
+    Vector,
     /// A `struct msghdr`.
-    Message(u64),
+    Message,
     /// An array of `struct mmsghdr`; the call returned how many of them were used.
-    Messages(u64),
+    Messages,
 }
 
 /// This CPU's buffer.
@@ -58,12 +114,13 @@ impl Source {
     /// # Safety
     /// `scratch` is this CPU's.
     #[inline(always)]
-    pub unsafe fn total(self, scratch: *mut TransferScratch, returned: u64) -> u64 {
-        let Self::Messages(address) = self else {
+    pub unsafe fn total(self, scratch: *mut TransferScratch, narrow: bool, returned: u64) -> u64 {
+        if self.form != Form::Messages {
             return returned;
-        };
+        }
         let walk = &mut (*scratch).walk;
-        walk.message = address;
+        walk.narrow = u64::from(narrow);
+        walk.message = self.address;
         walk.messages = returned;
         walk.total_bytes = 0;
         bpf_loop(
@@ -80,7 +137,7 @@ impl Source {
     /// # Safety
     /// `scratch` is this CPU's.
     #[inline(always)]
-    pub unsafe fn start(self, scratch: *mut TransferScratch, returned: u64) {
+    pub unsafe fn start(self, scratch: *mut TransferScratch, narrow: bool, returned: u64) {
         let walk = &mut (*scratch).walk;
         walk.message = 0;
         walk.messages = 0;
@@ -93,19 +150,22 @@ impl Source {
         walk.fill = 0;
         walk.accounted_bytes = 0;
         walk.done = 0;
-        match self {
-            Self::Buffer(address) => {
+        walk.dropped = 0;
+        walk.narrow = u64::from(narrow);
+        let address = self.address;
+        match self.form {
+            Form::Buffer => {
                 walk.address = address;
                 walk.segment_bytes = returned.min(MESSAGE_BYTES_MAX);
                 walk.budget_bytes = MESSAGE_BYTES_MAX - walk.segment_bytes;
                 walk.message_bytes = 0;
             }
-            Self::Vector(address, count) => {
+            Form::Vector => {
                 walk.vector = address;
-                walk.vectors = count.min(VECTORS_MAX);
+                walk.vectors = self.count.min(VECTORS_MAX);
             }
-            Self::Message(address) => enter_message(walk, address),
-            Self::Messages(address) => {
+            Form::Message => enter_message(walk, address),
+            Form::Messages => {
                 walk.message = address;
                 walk.messages = returned;
                 walk.message_bytes = 0;
@@ -116,8 +176,9 @@ impl Source {
 
 #[inline(always)]
 unsafe fn enter_message(walk: *mut Walk, address: u64) {
-    (*walk).vector = user(address + MSGHDR_VECTOR).unwrap_or(0);
-    let count: u64 = user(address + MSGHDR_VECTORS).unwrap_or(0);
+    let layout = layout(walk);
+    (*walk).vector = word(walk, address + layout.vector).unwrap_or(0);
+    let count = word(walk, address + layout.vectors).unwrap_or(0);
     (*walk).vectors = count.min(VECTORS_MAX);
 }
 
@@ -130,10 +191,11 @@ unsafe extern "C" fn add_message(_index: u32, _context: *mut c_void) -> i64 {
     }
     let message = read_volatile(&raw const (*walk).message);
     // How long it was is not known then: one byte makes it a gap.
-    let length: u32 = user(message + MMSGHDR_LENGTH).unwrap_or(1);
+    let layout = layout(walk);
+    let length: u32 = user(message + layout.mmsghdr_length).unwrap_or(1);
     (*walk).total_bytes += u64::from(length);
     (*walk).messages = left - 1;
-    (*walk).message = message + MMSGHDR_BYTES;
+    (*walk).message = message + layout.mmsghdr_bytes;
     0
 }
 
@@ -157,11 +219,15 @@ pub unsafe fn advance(walk: *mut Walk) -> bool {
         return false;
     }
     let vector = read_volatile(&raw const (*walk).vector);
-    let (Some(base), Some(length)) = (user::<u64>(vector), user::<u64>(vector + 8)) else {
+    let layout = layout(walk);
+    let (Some(base), Some(length)) = (
+        word(walk, vector),
+        word(walk, vector + layout.iovec_length),
+    ) else {
         return false;
     };
     let length = length.min(message_bytes).min(budget);
-    (*walk).vector = vector + IOVEC_BYTES;
+    (*walk).vector = vector + layout.iovec_bytes;
     (*walk).vectors = vectors - 1;
     (*walk).message_bytes = message_bytes - length;
     (*walk).budget_bytes = budget - length;
@@ -177,11 +243,12 @@ unsafe fn advance_message(walk: *mut Walk) -> bool {
         return false;
     }
     let message = read_volatile(&raw const (*walk).message);
-    let Some(length) = user::<u32>(message + MMSGHDR_LENGTH) else {
+    let layout = layout(walk);
+    let Some(length) = user::<u32>(message + layout.mmsghdr_length) else {
         return false;
     };
     (*walk).messages = messages - 1;
-    (*walk).message = message + MMSGHDR_BYTES;
+    (*walk).message = message + layout.mmsghdr_bytes;
     (*walk).message_bytes = u64::from(length);
     enter_message(walk, message);
     true
@@ -194,14 +261,21 @@ unsafe fn advance_message(walk: *mut Walk) -> bool {
 /// The walk was started, the record filled in but for what depends on the payload.
 #[inline(always)]
 pub unsafe fn copy_all(scratch: *mut TransferScratch, total: u64) {
+    write_volatile(
+        &raw mut (*scratch).walk.large,
+        u64::from(total > CHUNK_BYTES_MAX as u64),
+    );
     // Most calls are one small segment: two steps in line, and no loop.
     if step(0, core::ptr::null_mut()) == 0 && step(0, core::ptr::null_mut()) == 0 {
         bpf_loop(STEPS_MAX, step as *mut c_void, core::ptr::null_mut(), 0);
     }
     if read_volatile(&raw const (*scratch).walk.fill) > 0 {
-        send_chunk(scratch);
+        send_packet(scratch);
     }
     reconcile(scratch, total);
+    if read_volatile(&raw const (*scratch).walk.dropped) > 0 {
+        emit::dropped(drop::RING_FULL, 1);
+    }
 }
 
 /// Counts as lost what the walk did not come to: the one place for all the ways it may end early.
@@ -227,10 +301,13 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     let Some(scratch) = scratch() else { return 1 };
     let walk = &raw mut (*scratch).walk;
     let segment = read_volatile(&raw const (*walk).segment_bytes);
+    let fill = read_volatile(&raw const (*walk).fill);
     if segment == 0 {
+        if fill > 0 && between_packets(scratch) {
+            send_packet(scratch);
+        }
         return if advance(walk) { 0 } else { end(walk) };
     }
-    let fill = read_volatile(&raw const (*walk).fill);
     if fill >= CHUNK_BYTES_MAX as u64 {
         send_chunk(scratch);
         return 0;
@@ -264,6 +341,27 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     0
 }
 
+/// The walk stands between two messages that are packets.
+#[inline(always)]
+unsafe fn between_packets(scratch: *const TransferScratch) -> bool {
+    let walk = &raw const (*scratch).walk;
+    read_volatile(&raw const (*scratch).record.end.flags) & end_flag::PACKETS != 0
+        && read_volatile(&raw const (*walk).message_bytes) == 0
+        && read_volatile(&raw const (*walk).messages) > 0
+}
+
+/// Sends the last record of a packet, or of what is none.
+#[inline(always)]
+unsafe fn send_packet(scratch: *mut TransferScratch) {
+    let record = &raw mut (*scratch).record;
+    let flags = read_volatile(&raw const (*record).flags);
+    if read_volatile(&raw const (*record).end.flags) & end_flag::PACKETS != 0 {
+        write_volatile(&raw mut (*record).flags, flags | transfer_flag::PACKET_END);
+    }
+    send_chunk(scratch);
+    write_volatile(&raw mut (*record).flags, flags);
+}
+
 /// Ends the walk; what a step returns then.
 #[inline(always)]
 unsafe fn end(walk: *mut Walk) -> i64 {
@@ -289,10 +387,12 @@ unsafe fn send_chunk(scratch: *mut TransferScratch) {
     (*walk).accounted_bytes += (*record).length;
     let length = size_of::<Transfer>() as u64 + fill;
     (*record).header.length = length as u32;
-    if emit::send(record, length) {
+    let large = read_volatile(&raw const (*walk).large) != 0;
+    if !(large && emit::is_crowded()) && emit::submit(record, length) {
         write_volatile(&raw mut (*walk).lost_bytes, 0);
     } else {
         (*walk).lost_bytes += (*record).length;
+        (*walk).dropped += 1;
     }
 }
 
@@ -306,4 +406,23 @@ pub unsafe fn send_bare(scratch: *mut TransferScratch) -> bool {
     (*record).payload_bytes = 0;
     (*record).header.length = size_of::<Transfer>() as u32;
     emit::send(record, size_of::<Transfer>() as u64)
+}
+
+/// Sends the head of what the walk leads to, as far as it is in one chunk and can be read; the record stands
+/// for the whole call.
+///
+/// # Safety
+/// The walk was started and limited to a chunk, the record is filled in.
+#[inline(always)]
+pub unsafe fn send_head(scratch: *mut TransferScratch) -> bool {
+    bpf_loop(STEPS_MAX, step as *mut c_void, core::ptr::null_mut(), 0);
+    let fill = read_volatile(&raw const (*scratch).walk.fill);
+    if fill > CHUNK_BYTES_MAX as u64 {
+        return false;
+    }
+    let record = &raw mut (*scratch).record;
+    (*record).payload_bytes = fill as u32;
+    let length = size_of::<Transfer>() as u64 + fill;
+    (*record).header.length = length as u32;
+    emit::send(record, length)
 }

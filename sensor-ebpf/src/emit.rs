@@ -1,6 +1,9 @@
 //! Sends records and counts drops.
 
-use aya_ebpf::helpers::{bpf_ktime_get_boot_ns, bpf_ringbuf_output};
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE},
+    helpers::{bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query},
+};
 use sensor_abi::{ABI_VERSION, flow::drop, record::Header};
 
 use crate::maps::{DROPS, RECORDS};
@@ -37,14 +40,35 @@ pub fn header(kind: u16, length: usize) -> Header {
 /// `record` points at that many initialised bytes of a map value or of the stack.
 #[inline(always)]
 pub unsafe fn send<T>(record: *const T, length: u64) -> bool {
-    let sent = bpf_ringbuf_output(
-        (&raw const RECORDS).cast_mut().cast(),
-        record.cast_mut().cast(),
-        length,
-        0,
-    ) == 0;
+    let sent = submit(record, length);
     if !sent {
         dropped(drop::RING_FULL, 1);
     }
     sent
+}
+
+/// The same, and the caller counts: a call of many records is lost once.
+///
+/// # Safety
+/// As for [`send`].
+#[inline(always)]
+pub unsafe fn submit<T>(record: *const T, length: u64) -> bool {
+    bpf_ringbuf_output(
+        (&raw const RECORDS).cast_mut().cast(),
+        record.cast_mut().cast(),
+        length,
+        0,
+    ) == 0
+}
+
+/// The ring is so full that large calls make way: a flood of them leaves room for the small ones, which most
+/// messages are.
+///
+/// # Safety
+/// Takes no arguments.
+#[inline(always)]
+pub unsafe fn is_crowded() -> bool {
+    let ring = (&raw const RECORDS).cast_mut().cast();
+    let size = bpf_ringbuf_query(ring, u64::from(BPF_RB_RING_SIZE));
+    bpf_ringbuf_query(ring, u64::from(BPF_RB_AVAIL_DATA)) > size - size / 4
 }

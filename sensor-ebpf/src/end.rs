@@ -5,29 +5,45 @@ use core::{mem::MaybeUninit, ptr::read_volatile};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use sensor_abi::{
     flow::FlowKey,
-    record::{End, channel},
+    record::{End, channel, end_flag},
 };
 
-use crate::memory::{kernel, load, offset};
+use crate::{
+    memory::{kernel, load, offset},
+    terminal,
+};
 
 const S_IFMT: u16 = 0o170_000;
 const S_IFIFO: u16 = 0o010_000;
 const S_IFSOCK: u16 = 0o140_000;
+const S_IFCHR: u16 = 0o020_000;
 const AF_UNIX: u16 = 1;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
+const SOCK_SEQPACKET: u16 = 5;
 const IPPROTO_TCP: u16 = 6;
 
-/// A pipe or a socket.
+/// A pipe, a socket, or a side of a pseudo-terminal.
 #[derive(Clone, Copy)]
 pub struct Object {
     /// `struct inode`.
     pub inode: u64,
-    /// Pipe, not socket.
-    pub pipe: bool,
+    /// Which of them.
+    pub kind: Kind,
     /// Its key.
     pub key: FlowKey,
+}
+
+/// Kinds of [`Object`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Pipe or FIFO.
+    Pipe,
+    /// Any socket.
+    Socket,
+    /// Side of a pseudo-terminal.
+    Terminal,
 }
 
 /// The open file behind a descriptor of the current task, or 0.
@@ -57,36 +73,51 @@ pub unsafe fn file_of(task: u64, fd: u32) -> u64 {
 pub unsafe fn object_of(file: u64) -> Option<Object> {
     let inode: u64 = kernel(file, offset!(file_inode))?;
     let known = read_inode(inode)?;
-    let kind = known.mode & S_IFMT;
-    if kind != S_IFIFO && kind != S_IFSOCK {
-        return None;
-    }
+    let kind = match known.mode & S_IFMT {
+        S_IFIFO => Kind::Pipe,
+        S_IFSOCK => Kind::Socket,
+        S_IFCHR => return terminal::object_of(file, known.device),
+        _ => return None,
+    };
     Some(Object {
         inode,
-        pipe: kind == S_IFIFO,
+        kind,
         key: key_of(&known)?,
     })
+}
+
+/// Key of an inode.
+///
+/// # Safety
+/// `inode` is a `struct inode`, or anything: the helpers check it.
+#[inline(always)]
+pub unsafe fn key_of_inode(inode: u64) -> Option<FlowKey> {
+    key_of(&read_inode(inode)?)
 }
 
 /// What is read of every inode that passes by.
 struct Known {
     mode: u16,
+    /// Of a device file: which device.
+    device: u32,
     block: u64,
     number: u64,
 }
 
-/// Bytes from the first to the last of these members, at most: 72 since 5.x, and some reserve.
+/// Bytes from the first to the last of these members, at most: 80 since 5.x, and some reserve.
 const SPAN_BYTES_MAX: usize = 128;
 
-/// One read for all three members, since this is the price of every call on any file: they lie close.
+/// One read for all members, since this is the price of every call on any file: they lie close.
 #[inline(always)]
 unsafe fn read_inode(inode: u64) -> Option<Known> {
     let first = offset!(inode_mode);
-    let span = (offset!(inode_ino) + 8).wrapping_sub(first);
+    let span = (offset!(inode_rdev) + 4).wrapping_sub(first);
     let block = offset!(inode_sb).wrapping_sub(first);
-    if span > SPAN_BYTES_MAX || block > span - 8 {
+    let number = offset!(inode_ino).wrapping_sub(first);
+    if span > SPAN_BYTES_MAX || block > span - 8 || number > span - 8 {
         return Some(Known {
             mode: kernel(inode, first)?,
+            device: kernel(inode, offset!(inode_rdev))?,
             block: kernel(inode, offset!(inode_sb))?,
             number: kernel(inode, offset!(inode_ino))?,
         });
@@ -99,8 +130,9 @@ unsafe fn read_inode(inode: u64) -> Option<Known> {
     }
     Some(Known {
         mode: read_volatile(start.cast()),
+        device: read_volatile(start.add(span - 4).cast()),
         block: read_volatile(start.add(block).cast()),
-        number: read_volatile(start.add(span - 8).cast()),
+        number: read_volatile(start.add(number).cast()),
     })
 }
 
@@ -129,8 +161,17 @@ pub unsafe fn fill(object: &Object, end: *mut End) -> bool {
     clear(end);
     (*end).inode = object.key.inode;
     (*end).device = object.key.device as u32;
-    (*end).channel = channel::PIPE;
-    object.pipe || fill_socket(sock_of(object.inode), end)
+    match object.kind {
+        Kind::Pipe => {
+            (*end).channel = channel::PIPE;
+            true
+        }
+        Kind::Terminal => {
+            terminal::fill(object, end);
+            true
+        }
+        Kind::Socket => fill_socket(sock_of(object.inode), end),
+    }
 }
 
 /// Zeroes an end, word by word: `memset` is not there.
@@ -151,12 +192,16 @@ pub unsafe fn clear(end: *mut End) {
 unsafe fn fill_socket(sock: u64, end: *mut End) -> bool {
     let family: u16 = kernel(sock, offset!(sock_family)).unwrap_or(0);
     let kind: u16 = kernel(sock, offset!(sock_type)).unwrap_or(0);
-    if kind != SOCK_STREAM {
+    let packets = kind == SOCK_SEQPACKET && family == AF_UNIX;
+    if kind != SOCK_STREAM && !packets {
         return false;
     }
     (*end).state = kernel(sock, offset!(sock_state)).unwrap_or(0);
     if family == AF_UNIX {
         (*end).channel = channel::UNIX;
+        if packets {
+            (*end).flags = end_flag::PACKETS;
+        }
         fill_peer(sock, end);
         return true;
     }
@@ -246,7 +291,7 @@ unsafe fn copy_address(target: *mut [u8; 16], sock: u64, offset: usize) {
     target.add(1).write(kernel(sock, offset + 8).unwrap_or(0));
 }
 
-/// Both sides are on this host: always so for pipes and unix sockets, for TCP if it is looped back.
+/// Both sides are on this host: always so but for TCP, which may be looped back.
 ///
 /// # Safety
 /// `end` points at a filled end.

@@ -8,7 +8,7 @@ use sensor_abi::{
         NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX, RELOOK_AFTER_BYTES_MIN,
         RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, direction_flag, drop, flow_flag, verdict,
     },
-    record::{HEAD_BYTES, direction, kind, transfer_flag},
+    record::{CHUNK_BYTES_MAX, HEAD_BYTES, direction, kind, transfer_flag},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     end::{self, Object},
     maps::{FLOWS, TransferScratch, VERDICTS, Walk},
     memory::user,
-    task,
+    splice, task,
 };
 
 /// A call that moved bytes.
@@ -30,6 +30,8 @@ pub struct Call {
     pub direction: u8,
     /// Where the bytes are.
     pub source: Source,
+    /// Made with the 32-bit ABI.
+    pub narrow: bool,
     /// What it returned: bytes, or messages.
     pub returned: u64,
 }
@@ -41,6 +43,8 @@ enum Action {
     Skip,
     /// Its fact is told, without bytes.
     Tell,
+    /// The same, with bytes in reserve.
+    StandBy,
     /// Not told, but a request that is read makes its answer worth copying.
     Watch,
     /// Copied if it is the head of a request or an answer, or follows a POST.
@@ -63,12 +67,12 @@ pub unsafe fn inspect(object: &Object, call: Call) {
     let Some(flow) = flow_of(object, scratch) else {
         return;
     };
-    let total = call.source.total(scratch, call.returned);
+    let total = call.source.total(scratch, call.narrow, call.returned);
     let action = decide(flow, &object.key, call.direction, total);
     if action == Action::Skip {
         return;
     }
-    call.source.start(scratch, call.returned);
+    call.source.start(scratch, call.narrow, call.returned);
     let state = direction_of(flow, call.direction);
     let wanted = match action {
         Action::Inspect => charge(scratch, state, total),
@@ -83,10 +87,22 @@ pub unsafe fn inspect(object: &Object, call: Call) {
         lose(state, total);
         return;
     }
-    let filled = fill_record(scratch, kind::TRANSFER, object, &call);
+    let what = if action == Action::StandBy {
+        kind::STANDBY
+    } else {
+        kind::TRANSFER
+    };
+    let filled = fill_record(scratch, what, object, call.fd, call.direction);
     (*scratch).record.length = total;
     if action == Action::Tell {
         if !filled || !copy::send_bare(scratch) {
+            forget_user(state);
+        }
+        return;
+    }
+    if action == Action::StandBy {
+        limit(&raw mut (*scratch).walk, CHUNK_BYTES_MAX as u64);
+        if !filled || !copy::send_head(scratch) {
             forget_user(state);
         }
         return;
@@ -110,18 +126,18 @@ pub unsafe fn inspect(object: &Object, call: Call) {
 /// # Safety
 /// In the context of the task that made the call.
 #[inline(always)]
-pub unsafe fn end_of_stream(object: &Object, call: Call) {
+pub unsafe fn end_of_stream(object: &Object, fd: u32, way: u8) {
     let Some(flow) = FLOWS.get_ptr_mut(&object.key) else {
         return;
     };
-    let state = direction_of(flow, call.direction);
+    let state = direction_of(flow, way);
     if (*state).flags & direction_flag::ENDED != 0 {
         return;
     }
     let Some(scratch) = copy::scratch() else {
         return;
     };
-    if !fill_record(scratch, kind::END_OF_STREAM, object, &call) {
+    if !fill_record(scratch, kind::END_OF_STREAM, object, fd, way) {
         return;
     }
     let lost = take_lost(state);
@@ -136,7 +152,7 @@ pub unsafe fn end_of_stream(object: &Object, call: Call) {
 
 /// The state of an end, made on first sight if the end is of a kind that is followed.
 #[inline(always)]
-unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<*mut FlowState> {
+pub unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<*mut FlowState> {
     if let Some(flow) = FLOWS.get_ptr_mut(&object.key) {
         return Some(flow);
     }
@@ -144,26 +160,46 @@ unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<*mut
     if !end::fill(object, end) {
         return None;
     }
+    let local = end::is_local(end);
+    let by_reader = local && splice::meet(scratch, &object.key);
+    open_flow(scratch, &object.key, local, by_reader)
+}
+
+/// Makes the state of an end, unless another processor was faster: then that one's, with what it counted.
+///
+/// # Safety
+/// `scratch` is this CPU's.
+#[inline(always)]
+pub unsafe fn open_flow(
+    scratch: *mut TransferScratch,
+    key: &FlowKey,
+    local: bool,
+    by_reader: bool,
+) -> Option<*mut FlowState> {
     // The rest of it is zero and stays so.
     let flow = &raw mut (*scratch).flow;
-    (*flow).flags = if end::is_local(end) {
-        flow_flag::LOCAL
+    (*flow).flags = if local { flow_flag::LOCAL } else { 0 };
+    (*flow).directions[0].credit_bytes = UNJUDGED_BYTES;
+    (*flow).directions[1].credit_bytes = UNJUDGED_BYTES;
+    (*flow).directions[1].flags = if by_reader {
+        direction_flag::BY_READER
     } else {
         0
     };
-    (*flow).directions[0].credit_bytes = UNJUDGED_BYTES;
-    (*flow).directions[1].credit_bytes = UNJUDGED_BYTES;
-    // Another processor may see it first at the same time: its state, with what that counted, stays.
-    let _ = FLOWS.insert(&object.key, &*flow, u64::from(BPF_NOEXIST));
-    let known = FLOWS.get_ptr_mut(&object.key);
+    let _ = FLOWS.insert(key, &*flow, u64::from(BPF_NOEXIST));
+    let known = FLOWS.get_ptr_mut(key);
     if known.is_none() && emit::dropped(drop::MAP_FULL, 1) {
         warn!((), "no room for a flow: what it carries is not seen");
     }
     known
 }
 
+/// One direction of an end.
+///
+/// # Safety
+/// `flow` is a live map value.
 #[inline(always)]
-unsafe fn direction_of(flow: *mut FlowState, way: u8) -> *mut DirectionState {
+pub unsafe fn direction_of(flow: *mut FlowState, way: u8) -> *mut DirectionState {
     if way == direction::WRITE {
         &raw mut (*flow).directions[0]
     } else {
@@ -172,8 +208,11 @@ unsafe fn direction_of(flow: *mut FlowState, way: u8) -> *mut DirectionState {
 }
 
 /// Counts bytes that no record stands for.
+///
+/// # Safety
+/// `state` points into a live map value.
 #[inline(always)]
-unsafe fn lose(state: *mut DirectionState, count: u64) {
+pub unsafe fn lose(state: *mut DirectionState, count: u64) {
     if count > 0 {
         atomic::add(&raw mut (*state).lost_bytes, count);
     }
@@ -192,8 +231,14 @@ unsafe fn take_lost(state: *mut DirectionState) -> u64 {
 #[inline(always)]
 unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Action {
     let state = direction_of(flow, way);
-    // Where the write side is copied, a read only matters for who reads.
-    let named_only = way == direction::READ && (*flow).flags & flow_flag::LOCAL != 0;
+    // Where one side is copied, a call on the other only matters for who makes it.
+    let local = (*flow).flags & flow_flag::LOCAL != 0;
+    let copied = if (*state).flags & direction_flag::BY_READER != 0 {
+        direction::READ
+    } else {
+        direction::WRITE
+    };
+    let named_only = local && way != copied;
     let newcomer = note_user(state);
     (*state).flags &= !direction_flag::ENDED;
     if named_only && !newcomer && (*flow).verdict != verdict::HEADS {
@@ -205,14 +250,19 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
     if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, total, newcomer) {
         if !named_only {
             lose(state, total);
+        } else if newcomer {
+            // It is told when the flow is looked at again.
+            forget_user(state);
         }
         return Action::Skip;
     }
     if named_only {
-        return if newcomer {
-            Action::Tell
-        } else {
+        return if !newcomer {
             Action::Watch
+        } else if way == direction::READ && (*flow).verdict != verdict::HEADS {
+            Action::StandBy
+        } else {
+            Action::Tell
         };
     }
     if (*flow).verdict == verdict::HEADS {
@@ -230,8 +280,11 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
 }
 
 /// Remembers the current user; true if it is none of the last two.
+///
+/// # Safety
+/// `state` points into a live map value.
 #[inline(always)]
-unsafe fn note_user(state: *mut DirectionState) -> bool {
+pub unsafe fn note_user(state: *mut DirectionState) -> bool {
     let user = task::current_user();
     if (*state).users[0] == user || (*state).users[1] == user {
         return false;
@@ -242,8 +295,11 @@ unsafe fn note_user(state: *mut DirectionState) -> bool {
 }
 
 /// Undoes [`note_user`] where telling of the current user failed, so that its next call tries again.
+///
+/// # Safety
+/// `state` points into a live map value.
 #[inline(always)]
-unsafe fn forget_user(state: *mut DirectionState) {
+pub unsafe fn forget_user(state: *mut DirectionState) {
     if (*state).users[0] == task::current_user() {
         (*state).users[0] = (*state).users[1];
         (*state).users[1] = 0;
@@ -251,8 +307,11 @@ unsafe fn forget_user(state: *mut DirectionState) {
 }
 
 /// Takes over what user space decided since the end was last used.
+///
+/// # Safety
+/// `flow` is the live map value of `key`.
 #[inline(always)]
-unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
+pub unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
     let Some(&decided) = VERDICTS.get(key) else {
         return;
     };
@@ -322,6 +381,9 @@ unsafe fn renew(flow: *mut FlowState) -> bool {
     true
 }
 
+/// Begins what colours a terminal's text.
+const ESCAPE: u8 = 0x1b;
+
 /// Takes a call off the unjudged share; returns how much of it is wanted. What does not begin like
 /// text gets only its head copied, unless the flow has shown text before: TLS, compressed and binary
 /// protocols.
@@ -330,7 +392,7 @@ unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, tota
     let mut wanted = total;
     if (*state).flags & direction_flag::TEXT == 0 {
         let first = first_bytes(scratch).map_or(b' ', |[first, ..]| first);
-        let control = first < b' ' && first != b'\n' && first != b'\r' && first != b'\t';
+        let control = first < b' ' && !matches!(first, b'\n' | b'\r' | b'\t' | ESCAPE);
         if !control {
             (*state).flags |= direction_flag::TEXT;
         } else if total > HEAD_BYTES {
@@ -401,12 +463,16 @@ unsafe fn limit(walk: *mut Walk, wanted: u64) {
 }
 
 /// Fills in the record but for the payload; false if the end is gone.
+///
+/// # Safety
+/// In the context of the task that made the call; `scratch` is this CPU's.
 #[inline(always)]
-unsafe fn fill_record(
+pub unsafe fn fill_record(
     scratch: *mut TransferScratch,
     kind: u16,
     object: &Object,
-    call: &Call,
+    fd: u32,
+    way: u8,
 ) -> bool {
     let record = &raw mut (*scratch).record;
     if !end::fill(object, &raw mut (*record).end) {
@@ -415,8 +481,8 @@ unsafe fn fill_record(
     (*record).header = emit::header(kind, 0);
     (*record).process = task::current_process();
     (*record).lost_before = 0;
-    (*record).fd = call.fd;
-    (*record).direction = call.direction;
+    (*record).fd = fd;
+    (*record).direction = way;
     (*record).flags = 0;
     true
 }

@@ -20,7 +20,9 @@ mod inspect;
 mod maps;
 mod memory;
 mod probe;
+mod splice;
 mod task;
+mod terminal;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use sensor_abi::{
     config::Offsets,
-    flow::{self, FlowKey, FlowState},
+    flow::{self, FlowKey, FlowState, TupleKey},
     record::{
         ARGV_BYTES_MAX, CHUNK_BYTES_MAX, Exec, NAME_BYTES_MAX, PATH_BYTES_MAX, STEP_BYTES_MAX,
         Transfer,
@@ -35,6 +35,12 @@ pub static FLOWS: LruHashMap<FlowKey, FlowState> = LruHashMap::with_max_entries(
 #[map]
 pub static VERDICTS: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(16384, 0);
 
+/// TCP ends whose other side is on this host, by what they call the connection; an inode of 0 marks one that was
+/// not seen yet and will be copied as it reads.
+#[map]
+pub static TUPLES: LruHashMap<TupleKey, FlowKey> =
+    LruHashMap::with_max_entries(flow::TUPLES_MAX, 0);
+
 /// Drop counters, indexed by [`flow::drop`].
 #[map]
 pub static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(flow::drop::COUNT, 0);
@@ -54,6 +60,8 @@ pub struct TransferScratch {
     pub walk: Walk,
     /// A flow seen for the first time.
     pub flow: FlowState,
+    /// The other side of a TCP connection.
+    pub tuple: TupleKey,
     /// The record; `data` follows it in memory.
     pub record: Transfer,
     /// Payload of the record, and slack for one copy.
@@ -89,6 +97,12 @@ pub struct Walk {
     pub done: u64,
     /// Bytes of all messages.
     pub total_bytes: u64,
+    /// 1 when addresses and lengths in user memory have 32 bits.
+    pub narrow: u64,
+    /// Records of this call that found no room.
+    pub dropped: u64,
+    /// 1 when the call is of more than one record.
+    pub large: u64,
 }
 
 /// An exec under way.

@@ -31,10 +31,12 @@ pub struct EndKey {
 pub enum Channel {
     /// Anonymous pipe or FIFO. Both sides share one inode.
     Pipe,
-    /// AF_UNIX stream socket. Each side has an inode of its own.
+    /// AF_UNIX stream or packet socket. Each side has an inode of its own.
     Unix,
     /// TCP over IPv4 or IPv6. IPv4-mapped addresses are given as IPv4.
     Tcp,
+    /// Pseudo-terminal. Both sides are named by the slave's inode, the master's with a bit set in its device.
+    Pty,
 }
 
 /// Local and remote address of a TCP socket, as its owner sees them.
@@ -64,7 +66,7 @@ pub struct End {
     pub key: EndKey,
     /// What kind of channel.
     pub channel: Channel,
-    /// The connected socket's inode (unix), where the kernel still knew it.
+    /// The connected socket's inode (unix) or the other side (pty), where the kernel still knew it.
     pub peer: Option<EndKey>,
     /// Addresses (TCP).
     pub tuple: Option<Tuple>,
@@ -109,6 +111,12 @@ pub enum Body {
     },
     /// Bytes moved (or, with no payload, were seen to move: the other side is the one that is copied).
     Transfer(Transfer),
+    /// Bytes went in from another descriptor, past all user memory (splice, sendfile, tee): no payload. From here on
+    /// what is read is copied in place of what is written.
+    Spliced(Transfer),
+    /// A new reader; the payload is what it read, and counts only if it turns out to have been spliced: the
+    /// reader may be back before the writer is.
+    Standby(Transfer),
     /// A read returned 0, or a write returned EPIPE: nobody is left on the other side.
     EndOfStream {
         /// Who learned it.
@@ -225,7 +233,7 @@ pub enum TcpState {
 /// Why something never arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LossReason {
-    /// The ring buffer was full.
+    /// The ring buffer was full: calls of which not all was told, and other events.
     RingFull,
     /// User memory could not be read.
     CopyFault,
@@ -237,8 +245,10 @@ pub enum LossReason {
     UnjudgedCap,
     /// The kernel refused to run a program within itself (`recursion_misses`).
     Recursion,
-    /// A call made with the 32-bit ABI, which is not decoded.
+    /// A call made with the 32-bit ABI whose arguments could not be read.
     CompatCall,
+    /// Bytes went past all user memory of this host (splice, sendfile, tee).
+    Spliced,
     /// A record that this version does not understand.
     BadRecord,
     /// A table of ours had no room, the oldest made way.
@@ -271,6 +281,7 @@ impl LossReason {
             Self::UnjudgedCap => "unjudged_cap",
             Self::Recursion => "recursion",
             Self::CompatCall => "compat_call",
+            Self::Spliced => "spliced",
             Self::BadRecord => "bad_record",
             Self::TableFull => "table_full",
             Self::MessageTooLong => "message_too_long",

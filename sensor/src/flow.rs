@@ -5,6 +5,7 @@
 
 pub mod appraisal;
 pub mod decoder;
+pub mod reserve;
 pub mod table;
 pub mod users;
 

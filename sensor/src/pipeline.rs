@@ -17,6 +17,8 @@ use crate::event::{
 };
 use crate::flow::appraisal::Appraisal;
 use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
+use crate::flow::reserve::Reserve;
+use crate::flow::table::Arrival;
 use crate::flow::{FlowId, FlowTable, Lane, Side};
 use crate::host::Host;
 use crate::mcp::http::Http;
@@ -102,6 +104,8 @@ pub struct Pipeline {
     processes: ProcessTable,
     listeners: Listeners,
     flows: FlowTable,
+    /// What may have been spliced.
+    reserve: Reserve,
     readers: HashMap<FlowId, Reader>,
     /// Flows with bytes that wait for what should have come before them.
     waiting: BTreeSet<FlowId>,
@@ -140,6 +144,7 @@ impl Pipeline {
             processes: ProcessTable::new(limits.processes_max),
             listeners: Listeners::default(),
             flows: FlowTable::new(limits.flows_max),
+            reserve: Reserve::default(),
             readers: HashMap::new(),
             waiting: BTreeSet::new(),
             reopening: BTreeSet::new(),
@@ -170,6 +175,8 @@ impl Pipeline {
             }
             Body::Exit { process } => self.exit(time, process),
             Body::Transfer(transfer) => self.transfer(time, &transfer, output),
+            Body::Standby(transfer) => self.standby(time, transfer),
+            Body::Spliced(transfer) => self.spliced(time, transfer, output),
             Body::EndOfStream {
                 process: _,
                 end,
@@ -257,7 +264,8 @@ impl Pipeline {
         self.exited.insert(process);
     }
 
-    fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
+    /// Who moved bytes on which lane, and whether they are to be read.
+    fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> Arrival {
         let (arrival, replaced) = self.flows.arrive(time, transfer);
         let evicted = self.flows.take_evicted();
         self.lose(LossReason::TableFull, evicted.len() as u64);
@@ -267,15 +275,44 @@ impl Pipeline {
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
             self.reopening.insert(arrival.lane);
         }
-        if !arrival.taken {
+        arrival
+    }
+
+    /// A new reader, and what it read.
+    fn standby(&mut self, time: UnixNs, mut transfer: Transfer) {
+        let bytes = std::mem::take(&mut transfer.payload);
+        let Arrival { lane, .. } = self.arrive(time, &transfer);
+        self.reserve.keep(time, lane, bytes);
+    }
+
+    /// The first bytes that were spliced into a lane: its readers are copied from now on, and what they have read
+    /// already is here.
+    fn spliced(&mut self, time: UnixNs, mut transfer: Transfer, output: &mut Output) {
+        let Arrival { lane, .. } = self.arrive(time, &transfer);
+        let bytes = self.reserve.take(lane);
+        if !self.flows.follow_reader(lane) || bytes.is_empty() {
             return;
         }
-        let Some(flow) = self.flows.get(arrival.lane.flow) else {
+        transfer.length = bytes.len() as u64;
+        transfer.payload = bytes;
+        self.read(time, lane, &transfer, output);
+    }
+
+    fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
+        let arrival = self.arrive(time, transfer);
+        if arrival.taken {
+            self.read(time, arrival.lane, transfer, output);
+        }
+    }
+
+    /// Reads what a lane carried.
+    fn read(&mut self, time: UnixNs, lane: Lane, transfer: &Transfer, output: &mut Output) {
+        let Some(flow) = self.flows.get(lane.flow) else {
             return;
         };
         let channel = flow.channel;
         self.counters.bytes += transfer.payload.len() as u64;
-        let reader = self.readers.entry(arrival.lane.flow).or_default();
+        let reader = self.readers.entry(lane.flow).or_default();
         let looks_again =
             transfer.lost_before > 0 || reader.closed_at.saturating_add(UNDER_WAY_NS) < time;
         if reader.decoder.reading() == Reading::Closed && looks_again {
@@ -285,7 +322,7 @@ impl Pipeline {
         reader.appraisal.bytes(transfer.payload.len() as u64);
         let mut frames = Vec::new();
         let chunk = Chunk {
-            lane: arrival.lane,
+            lane,
             lost: transfer.lost_before,
             bytes: &transfer.payload,
         };
@@ -293,23 +330,23 @@ impl Pipeline {
             .length
             .saturating_sub(transfer.payload.len() as u64);
         if transfer.lost_before > 0 || missing > 0 {
-            self.stdio.gap(arrival.lane, &mut self.sessions);
+            self.stdio.gap(lane, &mut self.sessions);
         }
         reader.decoder.push(time, channel, chunk, &mut frames);
         if missing > 0 {
             let chunk = Chunk {
-                lane: arrival.lane,
+                lane,
                 lost: missing,
                 bytes: &[],
             };
             reader.decoder.push(time, channel, chunk, &mut frames);
         }
         if reader.decoder.waits() {
-            self.waiting.insert(arrival.lane.flow);
+            self.waiting.insert(lane.flow);
         }
         self.frames(time, frames);
-        self.weigh(arrival.lane.flow);
-        self.appraise(arrival.lane, output);
+        self.weigh(lane.flow);
+        self.appraise(lane, output);
         self.claim(output);
     }
 

@@ -61,9 +61,11 @@ offsets! {
     file_inode = "file"."f_inode";
     file_mode = "file"."f_mode";
     file_path = "file"."f_path";
+    file_private = "file"."private_data";
     inode_mode = "inode"."i_mode";
     inode_sb = "inode"."i_sb";
     inode_ino = "inode"."i_ino";
+    inode_rdev = "inode"."i_rdev";
     sb_dev = "super_block"."s_dev";
     socket_alloc_inode = "socket_alloc"."vfs_inode";
     socket_sk = "socket"."sk";
@@ -94,6 +96,12 @@ offsets! {
     vfsmount_root = "vfsmount"."mnt_root";
     dentry_parent = "dentry"."d_parent";
     dentry_name = "dentry"."d_name.name";
+    dentry_inode = "dentry"."d_inode";
+    tty_file_tty = "tty_file_private"."tty" optional;
+    tty_driver = "tty_struct"."driver" optional;
+    tty_driver_data = "tty_struct"."driver_data" optional;
+    tty_link = "tty_struct"."link" optional;
+    tty_driver_major = "tty_driver"."major" optional;
     cred_uid = "cred"."uid.val";
     css_set_cgroup = "css_set"."dfl_cgrp";
     cgroup_kn = "cgroup"."kn";

@@ -26,6 +26,9 @@ pub mod direction_flag {
     pub const TEXT: u32 = 1;
     /// The end of the stream was told and nothing moved since.
     pub const ENDED: u32 = 2;
+    /// Of a flow with both sides here: the readers' side is the one that is copied, because writers went past
+    /// user memory (splice, sendfile, tee).
+    pub const BY_READER: u32 = 4;
 }
 
 /// Bytes of one end and direction that are copied before anybody judged it.
@@ -47,8 +50,11 @@ pub const RELOOK_AFTER_NS: u64 = 60_000_000_000;
 pub const NEWCOMER_PAUSE_NS_MIN: u64 = 1_000_000;
 /// Where the doubling ends.
 pub const NEWCOMER_PAUSE_NS_MAX: u64 = 1_000_000_000;
-/// At most this much of one call is copied.
-pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// TCP connections between processes of this host of which both sides are remembered.
+pub const TUPLES_MAX: u32 = 4096;
+/// At most this much of one call is copied: the longest message (16 MiB), and what may come with it, such as its
+/// line end or its heads.
+pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
 /// Key of an end: `super_block.s_dev` and `inode.i_ino`.
 #[repr(C)]
@@ -59,6 +65,10 @@ pub struct FlowKey {
     /// Inode.
     pub inode: u64,
 }
+
+/// A TCP connection as one of its ends sees it: the part of [`crate::record::End`] from `netns` to
+/// `remote`, word by word.
+pub type TupleKey = [u64; 5];
 
 /// One direction of an end.
 #[repr(C)]
@@ -100,7 +110,7 @@ pub struct FlowState {
 
 /// Indices of the drop counters.
 pub mod drop {
-    /// The ring buffer was full.
+    /// The ring buffer was full: calls of which not everything was told, and other events.
     pub const RING_FULL: u32 = 0;
     /// User memory could not be read.
     pub const COPY_FAULT: u32 = 1;
@@ -110,10 +120,12 @@ pub mod drop {
     pub const MESSAGE_CAP: u32 = 3;
     /// The share of unjudged bytes was used up.
     pub const UNJUDGED_CAP: u32 = 4;
-    /// A call of a 32-bit program, which is not decoded.
+    /// A call of a 32-bit program whose arguments could not be read.
     pub const COMPAT_CALL: u32 = 5;
+    /// Bytes went past all user memory of this host (splice, sendfile, tee).
+    pub const SPLICED: u32 = 6;
     /// How many there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 7;
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 16);

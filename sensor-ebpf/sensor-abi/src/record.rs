@@ -36,17 +36,35 @@ pub mod kind {
     pub const HOLDER: u16 = 7;
     /// [`super::Exec`] without variable bytes, from the snapshot.
     pub const PROCESS: u16 = 8;
+    /// [`super::Transfer`] without payload: bytes went in from a file or a pipe, past all user memory
+    /// (splice, sendfile, tee). From here on what is read is copied instead of what is written.
+    pub const SPLICED: u16 = 9;
+    /// [`super::Transfer`] that names a reader; its payload counts only where a [`SPLICED`] follows, for
+    /// the reader may be back before the writer is.
+    pub const STANDBY: u16 = 10;
 }
 
 /// Kinds of channel in [`End::channel`].
 pub mod channel {
     /// Pipe or FIFO.
     pub const PIPE: u8 = 1;
-    /// AF_UNIX, SOCK_STREAM.
+    /// AF_UNIX, SOCK_STREAM or SOCK_SEQPACKET.
     pub const UNIX: u8 = 2;
     /// TCP over IPv4 or IPv6.
     pub const TCP: u8 = 3;
+    /// Pseudo-terminal.
+    pub const PTY: u8 = 4;
 }
+
+/// Flags in [`End::flags`].
+pub mod end_flag {
+    /// SOCK_SEQPACKET: what one call writes is a packet.
+    pub const PACKETS: u8 = 1;
+}
+
+/// Both sides of a pseudo-terminal are named by the inode of its slave; the master's device has this bit
+/// set, which no device number has (`CHRDEV_MAJOR_MAX` is 512, majors begin at bit 20).
+pub const MASTER_DEVICE: u32 = 1 << 31;
 
 /// Directions, from the view of the caller.
 pub mod direction {
@@ -60,6 +78,8 @@ pub mod direction {
 pub mod transfer_flag {
     /// The variable bytes are the whole of `length`.
     pub const COPIED: u8 = 1;
+    /// A packet ends with this record ([`super::end_flag::PACKETS`]).
+    pub const PACKET_END: u8 = 2;
 }
 
 /// Flags in [`Exec::flags`].
@@ -112,7 +132,7 @@ pub struct Process {
 pub struct End {
     /// `inode.i_ino`.
     pub inode: u64,
-    /// Peer's inode (unix), 0 if unknown.
+    /// Peer's inode (unix, pseudo-terminal), 0 if unknown.
     pub peer_inode: u64,
     /// `super_block.s_dev` of `inode`.
     pub device: u32,
@@ -132,8 +152,10 @@ pub struct End {
     pub channel: u8,
     /// `sock_common.skc_state` (unix and TCP).
     pub state: u8,
+    /// Set of [`end_flag`].
+    pub flags: u8,
     /// Zero.
-    pub pad: [u8; 6],
+    pub pad: [u8; 5],
 }
 
 /// Bytes moved by one call, or a chunk of them. Payload follows.

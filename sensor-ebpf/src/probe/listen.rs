@@ -16,7 +16,7 @@ pub unsafe fn tell(fd: u32) {
         return;
     };
     let mut end = End::default();
-    if object.pipe || !end::fill(&object, &raw mut end) || end.channel != channel::UNIX {
+    if !end::fill(&object, &raw mut end) || end.channel != channel::UNIX {
         return;
     }
     let record = Socket {

@@ -7,28 +7,43 @@ pub struct Registers(pub u64);
 
 #[cfg(bpf_target_arch = "x86_64")]
 mod layout {
-    /// rdi, rsi, rdx, r10; rbx.
-    pub const ARGUMENTS: [usize; 5] = [112, 104, 96, 56, 40];
+    /// rdi, rsi, rdx, r10, r8.
+    pub const ARGUMENTS: [usize; 5] = [112, 104, 96, 56, 72];
+    /// Of a 32-bit call: ebx, ecx, edx, esi, edi. What `entry_SYSCALL_compat` keeps elsewhere is in its
+    /// place in `pt_regs`.
+    pub const NARROW_ARGUMENTS: [usize; 5] = [40, 88, 96, 104, 112];
     /// orig_rax.
     pub const NUMBER: usize = 120;
 }
 
 #[cfg(bpf_target_arch = "aarch64")]
 mod layout {
-    /// orig_x0 (x0 holds the result by now), x1, x2, x3; orig_x0 again.
-    pub const ARGUMENTS: [usize; 5] = [272, 8, 16, 24, 272];
+    /// orig_x0 (x0 holds the result by now), x1, x2, x3, x4.
+    pub const ARGUMENTS: [usize; 5] = [272, 8, 16, 24, 32];
+    /// Of a 32-bit call: the same registers.
+    pub const NARROW_ARGUMENTS: [usize; 5] = ARGUMENTS;
     /// syscallno.
     pub const NUMBER: usize = 280;
 }
 
 impl Registers {
-    /// The first four arguments; the fifth is the first one of a 32-bit call.
+    /// One of the first five arguments.
     ///
     /// # Safety
     /// `self` holds the typed pointer from the tracepoint.
     #[inline(always)]
     pub unsafe fn argument(&self, index: usize) -> u64 {
         load(self.0, layout::ARGUMENTS[index])
+    }
+
+    /// One of the first five arguments of a 32-bit call.
+    ///
+    /// # Safety
+    /// `self` holds the typed pointer from the tracepoint.
+    #[inline(always)]
+    pub unsafe fn narrow_argument(&self, index: usize) -> u64 {
+        let argument: u64 = load(self.0, layout::NARROW_ARGUMENTS[index]);
+        argument & 0xffff_ffff
     }
 
     /// The number of the call.
@@ -69,54 +84,4 @@ pub unsafe fn is_compat(task: u64) -> bool {
     }
     let flags: u64 = load(task, offset!(task_info_flags));
     flags & TIF_32BIT != 0
-}
-
-/// Numbers of the calls that move bytes.
-#[cfg(bpf_target_arch = "x86_64")]
-pub mod number {
-    pub const READ: u32 = 0;
-    pub const WRITE: u32 = 1;
-    pub const READV: u32 = 19;
-    pub const WRITEV: u32 = 20;
-    pub const SENDTO: u32 = 44;
-    pub const RECVFROM: u32 = 45;
-    pub const SENDMSG: u32 = 46;
-    pub const RECVMSG: u32 = 47;
-    pub const LISTEN: u32 = 50;
-    pub const PREADV: u32 = 295;
-    pub const PWRITEV: u32 = 296;
-    pub const RECVMMSG: u32 = 299;
-    pub const SENDMMSG: u32 = 307;
-    pub const PREADV2: u32 = 327;
-    pub const PWRITEV2: u32 = 328;
-}
-
-/// Numbers of the calls that move bytes.
-#[cfg(bpf_target_arch = "aarch64")]
-pub mod number {
-    pub const READ: u32 = 63;
-    pub const WRITE: u32 = 64;
-    pub const READV: u32 = 65;
-    pub const WRITEV: u32 = 66;
-    pub const PREADV: u32 = 69;
-    pub const PWRITEV: u32 = 70;
-    pub const LISTEN: u32 = 201;
-    pub const SENDTO: u32 = 206;
-    pub const RECVFROM: u32 = 207;
-    pub const SENDMSG: u32 = 211;
-    pub const RECVMSG: u32 = 212;
-    pub const RECVMMSG: u32 = 243;
-    pub const SENDMMSG: u32 = 269;
-    pub const PREADV2: u32 = 286;
-    pub const PWRITEV2: u32 = 287;
-}
-
-/// Of 32-bit calls, on both processors.
-pub mod compat {
-    /// read(2).
-    pub const READ: u32 = 3;
-    /// write(2).
-    pub const WRITE: u32 = 4;
-    /// Index of the argument that holds the descriptor.
-    pub const DESCRIPTOR: usize = 4;
 }

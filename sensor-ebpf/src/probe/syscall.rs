@@ -4,24 +4,29 @@
 //! moved, and the user pages are warm. What a peer does on receipt may be recorded first; user space
 //! puts cause before effect.
 
+mod compat;
+mod native;
+
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use sensor_abi::{
-    flow::drop,
-    record::direction::{READ, WRITE},
+use sensor_abi::record::{
+    direction::{READ, WRITE},
+    file_mode,
 };
 
 use crate::{
-    copy::Source,
-    emit, end,
+    copy::{Form, Source},
+    end::{self, Kind, Object},
     inspect::{self, Call},
     maps::SELF_TGID,
+    memory::{kernel, offset},
     probe::{
         listen,
-        registers::{self, Registers, compat, number},
+        registers::{self, Registers},
     },
-    task,
+    splice, task,
 };
 
+const EIO: i64 = -5;
 const EPIPE: i64 = -32;
 const ECONNRESET: i64 = -104;
 const MSG_OOB: u64 = 0x1;
@@ -30,6 +35,88 @@ const MSG_TRUNC: u64 = 0x20;
 const MSG_ERRQUEUE: u64 = 0x2000;
 /// Flags with which a call does not take bytes of the stream into the caller's memory.
 const NOT_STREAM: u64 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
+
+/// What a call moves. All of it is set in all cases, see [`Source`].
+struct Moved {
+    what: What,
+    /// Which descriptor; of two, the one that is read.
+    fd: u32,
+    /// Of two descriptors, the one that is written.
+    to: u32,
+    way: Way,
+    source: Source,
+    /// Nonzero if any bytes were asked for.
+    wanted: u64,
+}
+
+/// Kinds of [`Moved`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum What {
+    /// No bytes of a stream.
+    Nothing,
+    /// Bytes between the caller's memory and a descriptor.
+    Memory,
+    /// Bytes from one descriptor into another.
+    Between,
+    /// The same, where they are not taken out of a stream.
+    Into,
+}
+
+/// Which way a call moves bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Way {
+    /// Out of the descriptor.
+    Out,
+    /// Into it.
+    In,
+    /// Into what is open for writing, else out of it (vmsplice).
+    OfFile,
+}
+
+impl Moved {
+    #[inline(always)]
+    const fn nothing() -> Self {
+        Self::memory(0, Way::Out, Form::Buffer, 0, 0).but(What::Nothing, 0)
+    }
+
+    /// Bytes between memory and a descriptor.
+    #[inline(always)]
+    const fn memory(fd: u32, way: Way, form: Form, address: u64, count: u64) -> Self {
+        Self {
+            what: What::Memory,
+            fd,
+            to: 0,
+            way,
+            source: Source {
+                form,
+                address,
+                count,
+            },
+            wanted: count,
+        }
+    }
+
+    /// Bytes out of one descriptor into another.
+    #[inline(always)]
+    const fn between(fd: u32, to: u32, wanted: u64) -> Self {
+        Self::memory(fd, Way::Out, Form::Buffer, 0, wanted).but(What::Between, to)
+    }
+
+    /// Bytes of a file, or a copy of those of a stream, into a descriptor.
+    #[inline(always)]
+    const fn into(to: u32, wanted: u64) -> Self {
+        Self::memory(0, Way::In, Form::Buffer, 0, wanted).but(What::Into, to)
+    }
+
+    #[inline(always)]
+    const fn but(mut self, what: What, to: u32) -> Self {
+        self.what = what;
+        self.to = to;
+        self
+    }
+}
 
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
@@ -42,113 +129,100 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn leave(regs: u64, returned: i64) {
-    if returned <= 0 && returned != 0 && returned != EPIPE && returned != ECONNRESET {
+    if returned < 0 && returned != EPIPE && returned != ECONNRESET && returned != EIO {
         return;
     }
     let registers = Registers(regs);
-    if returned == 0 && registers.number() == number::LISTEN {
+    let number = registers.number();
+    if returned == 0 && number == native::LISTEN {
         return listen::tell(registers.argument(0) as u32);
     }
-    let Some((way, source, wanted)) = decode(&registers) else {
-        count_compat(&registers, returned);
-        return;
-    };
-    if returned <= 0 && !ends(way, returned, wanted) {
+    let (native, compat) = (native::is_known(number), compat::is_known(number));
+    if !native && !compat {
         return;
     }
+    let narrow = registers::is_compat(task::current());
+    let moved = if narrow && compat {
+        compat::decode(&registers)
+    } else if !narrow && native {
+        native::decode(&registers)
+    } else {
+        Moved::nothing()
+    };
+    match moved.what {
+        What::Nothing => {}
+        What::Memory => memory(&moved, narrow, returned),
+        What::Between | What::Into => files(&moved, returned),
+    }
+}
+
+/// A call between memory and a descriptor.
+#[inline(always)]
+unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     if task::current_tgid() == SELF_TGID.load() {
         return;
     }
-    let task = task::current();
-    let fd = registers.argument(0) as u32;
-    let Some(object) = end::object_of(end::file_of(task, fd)) else {
+    let file = end::file_of(task::current(), moved.fd);
+    let Some(object) = end::object_of(file) else {
         return;
     };
-    if registers::is_compat(task) {
-        return;
-    }
+    let direction = match moved.way {
+        Way::Out => READ,
+        Way::In => WRITE,
+        Way::OfFile => {
+            let mode: u32 = kernel(file, offset!(file_mode)).unwrap_or(0);
+            if mode & file_mode::WRITE != 0 {
+                WRITE
+            } else {
+                READ
+            }
+        }
+    };
     let call = Call {
-        fd,
-        direction: way,
-        source,
+        fd: moved.fd,
+        direction,
+        source: moved.source,
+        narrow,
         returned: returned as u64,
     };
     if returned > 0 {
         inspect::inspect(&object, call);
-    } else {
-        inspect::end_of_stream(&object, call);
+    } else if ends(&object, direction, returned, moved.wanted) {
+        inspect::end_of_stream(&object, moved.fd, direction);
     }
 }
 
-/// Counts the plain reads and writes of pipes and sockets by 32-bit programs: they are not decoded.
+/// A call between two descriptors. What is read is told before what is written.
 #[inline(always)]
-unsafe fn count_compat(registers: &Registers, returned: i64) {
-    let number = registers.number();
-    if returned <= 0 || (number != compat::READ && number != compat::WRITE) {
+unsafe fn files(moved: &Moved, returned: i64) {
+    if returned < 0 || task::current_tgid() == SELF_TGID.load() {
         return;
     }
     let task = task::current();
-    if !registers::is_compat(task) {
-        return;
+    if moved.what == What::Between
+        && let Some(object) = end::object_of(end::file_of(task, moved.fd))
+    {
+        if returned > 0 {
+            splice::taken_out(&object, moved.fd, returned as u64);
+        } else if moved.wanted > 0 {
+            inspect::end_of_stream(&object, moved.fd, READ);
+        }
     }
-    let fd = registers.argument(compat::DESCRIPTOR) as u32;
-    if end::object_of(end::file_of(task, fd)).is_some() {
-        emit::dropped(drop::COMPAT_CALL, 1);
+    if returned > 0
+        && let Some(object) = end::object_of(end::file_of(task, moved.to))
+    {
+        splice::put_in(&object, moved.to, returned as u64);
     }
 }
 
-/// A read of nothing where something was asked for, a write to nobody, or a reset.
+/// A read of nothing where something was asked for, a write to nobody, a reset; of a terminal, that the other
+/// side is closed.
 #[inline(always)]
-fn ends(way: u8, returned: i64, wanted: u64) -> bool {
+fn ends(object: &Object, way: u8, returned: i64, wanted: u64) -> bool {
     match returned {
         0 => way == READ && wanted > 0,
         EPIPE => way == WRITE,
+        EIO => object.kind == Kind::Terminal,
         _ => true,
     }
-}
-
-/// Which way a call moves bytes, where they are, and whether it asked for any.
-#[inline(always)]
-unsafe fn decode(registers: &Registers) -> Option<(u8, Source, u64)> {
-    let way = match registers.number() {
-        number::READ
-        | number::READV
-        | number::PREADV
-        | number::PREADV2
-        | number::RECVFROM
-        | number::RECVMSG
-        | number::RECVMMSG => READ,
-        number::WRITE
-        | number::WRITEV
-        | number::PWRITEV
-        | number::PWRITEV2
-        | number::SENDTO
-        | number::SENDMSG
-        | number::SENDMMSG => WRITE,
-        _ => return None,
-    };
-    let address = registers.argument(1);
-    let count = registers.argument(2);
-    Some(match registers.number() {
-        number::READ | number::WRITE => (way, Source::Buffer(address), count),
-        number::SENDTO | number::RECVFROM => {
-            if registers.argument(3) & NOT_STREAM != 0 {
-                return None;
-            }
-            (way, Source::Buffer(address), count)
-        }
-        number::SENDMSG | number::RECVMSG => {
-            if count & NOT_STREAM != 0 {
-                return None;
-            }
-            (way, Source::Message(address), 1)
-        }
-        number::SENDMMSG | number::RECVMMSG => {
-            if registers.argument(3) & NOT_STREAM != 0 {
-                return None;
-            }
-            (way, Source::Messages(address), count)
-        }
-        _ => (way, Source::Vector(address, count), count),
-    })
 }

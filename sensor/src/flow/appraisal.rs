@@ -130,7 +130,8 @@ impl Appraisal {
         let binary = unfinished
             .iter()
             .take(64)
-            .any(|byte| matches!(byte, 0..=8 | 14..=31));
+            // But for the escape that colours a terminal's text.
+            .any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31));
         // What began like JSON and does not end is no message that anybody reads.
         let endless = self.noise > MESSAGE_BYTES_MAX as u64;
         let give_up = self.against

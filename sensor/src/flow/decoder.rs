@@ -117,6 +117,13 @@ impl Decoder {
     /// Takes the next bytes of a lane.
     pub fn push(&mut self, time: UnixNs, channel: Channel, chunk: Chunk<'_>, out: &mut Vec<Frame>) {
         let Chunk { lane, lost, bytes } = chunk;
+        let ended;
+        let bytes = if channel == Channel::Pty && bytes.contains(&b'\r') {
+            ended = line_ends(bytes);
+            ended.as_slice()
+        } else {
+            bytes
+        };
         if let State::Http(http) = &mut self.state {
             http.push(time, lane, lost, bytes, out);
             return self.read_beside(lane, lost, bytes, out);
@@ -254,8 +261,8 @@ impl Decoder {
         } else {
             response
         };
-        // A pipe goes one way: no exchange of requests and responses can be on it.
-        let can_be_http = channel != Channel::Pipe;
+        // A pipe goes one way: no exchange of requests and responses can be on it. A terminal is for lines.
+        let can_be_http = !matches!(channel, Channel::Pipe | Channel::Pty);
         let next = if can_be_http && request == Guess::Yes {
             State::Http(Box::new(HttpFlow::new(lane.from)))
         } else if can_be_http && response == Guess::Yes {
@@ -292,6 +299,12 @@ impl Decoder {
             }
         }
     }
+}
+
+/// On a terminal a carriage return is what the key for a line's end sends (`ICRNL`); in JSON none is left over.
+fn line_ends(bytes: &[u8]) -> Vec<u8> {
+    let end = |byte: &u8| if *byte == b'\r' { b'\n' } else { *byte };
+    bytes.iter().map(end).collect()
 }
 
 /// Whether bytes look like server-sent events, with or without a chunk's size before them: the answer of a
@@ -468,6 +481,27 @@ mod tests {
             reading(Channel::Pipe, &[(Side::A, body), (Side::A, request)]),
             Reading::Lines
         );
+    }
+
+    #[test]
+    fn a_terminals_lines_may_end_with_carriage_returns() {
+        let (mut decoder, mut out) = (Decoder::default(), Vec::new());
+        for bytes in [b"{\"a\":1}\r{}".as_slice(), b"\r\n[]\n"] {
+            let chunk = Chunk {
+                lane: LANE,
+                lost: 0,
+                bytes,
+            };
+            decoder.push(0, Channel::Pty, chunk, &mut out);
+        }
+        let lines: Vec<&[u8]> = out
+            .iter()
+            .filter_map(|frame| match frame {
+                Frame::Line(_, line) => Some(line.text.as_slice()),
+                Frame::Http { .. } => None,
+            })
+            .collect();
+        assert_eq!(lines, [b"{\"a\":1}".as_slice(), b"{}", b"[]"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From ends as single processes see them to flows with both sides.
 //!
-//! A pipe is one inode. A unix stream is two sockets that name each other. A TCP connection on this host is
+//! A pipe is one inode. A unix stream is two sockets that name each other, a pseudo-terminal is two sides that do. A TCP connection on this host is
 //! two sockets with mirrored addresses; with a remote peer there is only ours. Every flow is found by what
 //! either side calls it.
 
@@ -91,7 +91,9 @@ impl Flow {
     fn names(&self) -> impl Iterator<Item = Name> + use<> {
         let objects = match self.channel {
             Channel::Tcp => [None, None],
-            Channel::Pipe | Channel::Unix => self.keys.map(|key| key.map(Name::Object)),
+            Channel::Pipe | Channel::Unix | Channel::Pty => {
+                self.keys.map(|key| key.map(Name::Object))
+            }
         };
         let netns = self.netns;
         let addresses = self
@@ -190,6 +192,15 @@ impl FlowTable {
         )
     }
 
+    /// From here on a lane is followed by what its reader copies. True if nothing of it was taken before.
+    pub fn follow_reader(&mut self, lane: Lane) -> bool {
+        let Some(flow) = self.flows.get_mut(&lane.flow) else {
+            return false;
+        };
+        let source = &mut flow.lanes[lane.from.index()].source;
+        source.replace(Direction::Read).is_none()
+    }
+
     /// The lane that a read or write of this end uses, if the flow is known.
     #[must_use]
     pub fn lane_of(&self, end: &End, direction: Direction) -> Option<Lane> {
@@ -232,10 +243,11 @@ impl FlowTable {
         if let Some((id, side)) = self.find(end) {
             let flow = self.flows.get_mut(&id).expect("names point to open flows");
             if same_object(flow, side, end) {
-                learn(flow, side, end);
-                let names: Vec<Name> = flow.names().collect();
-                for name in names {
-                    self.names.insert(name, id);
+                // Mostly there is nothing new, and this is the way of every call.
+                if learn(flow, side, end) {
+                    for name in flow.names() {
+                        self.names.insert(name, id);
+                    }
                 }
                 return (id, side, None);
             }
@@ -253,7 +265,7 @@ impl FlowTable {
         self.next += 1;
         let other = match end.channel {
             Channel::Pipe => Some(end.key),
-            Channel::Unix => end.peer,
+            Channel::Unix | Channel::Pty => end.peer,
             Channel::Tcp => None,
         };
         let flow = Flow {
@@ -311,7 +323,7 @@ fn scope(end: &End) -> u32 {
 fn names_of(end: &End) -> [Option<Name>; 2] {
     match end.channel {
         Channel::Pipe => [Some(Name::Object(end.key)), None],
-        Channel::Unix => [Some(Name::Object(end.key)), end.peer.map(Name::Object)],
+        Channel::Unix | Channel::Pty => [Some(Name::Object(end.key)), end.peer.map(Name::Object)],
         Channel::Tcp => [end.tuple.map(|tuple| Name::Tcp(scope(end), tuple)), None],
     }
 }
@@ -319,7 +331,7 @@ fn names_of(end: &End) -> [Option<Name>; 2] {
 fn side_of(flow: &Flow, end: &End) -> Side {
     let is_a = match flow.channel {
         Channel::Pipe => true,
-        Channel::Unix => {
+        Channel::Unix | Channel::Pty => {
             flow.keys[0] == Some(end.key) || flow.keys[1] == end.peer && end.peer.is_some()
         }
         Channel::Tcp => flow.tuple == end.tuple,
@@ -337,19 +349,22 @@ fn same_object(flow: &Flow, side: Side, end: &End) -> bool {
     }
 }
 
-fn learn(flow: &mut Flow, side: Side, end: &End) {
+/// Takes in what an end knows of its flow; true if a key is new.
+fn learn(flow: &mut Flow, side: Side, end: &End) -> bool {
     if flow.channel == Channel::Pipe {
-        return;
+        return false;
     }
     if end.netns != 0 {
         flow.namespaces[side.index()] = Some(end.netns);
     }
+    let before = flow.keys;
     if end.key.inode != 0 {
         flow.keys[side.index()] = Some(end.key);
     }
     if end.peer.is_some() {
         flow.keys[side.other().index()] = end.peer;
     }
+    flow.keys != before
 }
 
 #[cfg(test)]

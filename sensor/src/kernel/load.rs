@@ -247,7 +247,9 @@ fn processors() -> u32 {
 fn map_bytes(settings: &Settings) -> u64 {
     use sensor_abi::{flow, record};
     let flows = u64::from(settings.flows_max)
-        * (2 * size_of::<flow::FlowKey>() + size_of::<flow::FlowState>() + 4) as u64;
+        * (2 * size_of::<flow::FlowKey>() + size_of::<flow::FlowState>() + 4) as u64
+        + u64::from(flow::TUPLES_MAX)
+            * (size_of::<flow::TupleKey>() + size_of::<flow::FlowKey>()) as u64;
     let scratch = u64::from(processors())
         * (record::CHUNK_BYTES_MAX
             + record::STEP_BYTES_MAX

@@ -21,6 +21,7 @@ const REASONS: [(u32, LossReason); drop::COUNT as usize] = [
     (drop::MESSAGE_CAP, LossReason::MessageCap),
     (drop::UNJUDGED_CAP, LossReason::UnjudgedCap),
     (drop::COMPAT_CALL, LossReason::CompatCall),
+    (drop::SPLICED, LossReason::Spliced),
 ];
 
 /// The drop counters, summed over all processors. A counter that cannot be read is left out.

@@ -66,7 +66,9 @@ pub fn decode(bytes: &[u8], clock: Clock) -> Option<Event> {
     }
     let bytes = bytes.get(..length(bytes)?)?;
     let body = match header.kind {
-        kind::TRANSFER => transfer(bytes, clock.unix_ns(header.time_ns))?,
+        kind::TRANSFER => Body::Transfer(transfer(bytes, clock.unix_ns(header.time_ns))?),
+        kind::SPLICED => Body::Spliced(transfer(bytes, clock.unix_ns(header.time_ns))?),
+        kind::STANDBY => Body::Standby(transfer(bytes, clock.unix_ns(header.time_ns))?),
         kind::END_OF_STREAM => end_of_stream(bytes)?,
         kind::EXEC | kind::PROCESS => exec(bytes, clock)?,
         kind::FORK => {
@@ -89,13 +91,20 @@ pub fn decode(bytes: &[u8], clock: Clock) -> Option<Event> {
     })
 }
 
-fn transfer(bytes: &[u8], entered: u64) -> Option<Body> {
+fn transfer(bytes: &[u8], entered: u64) -> Option<Transfer> {
     let (raw, rest) = read::<record::Transfer>(bytes)?;
     let payload = rest.get(..usize::try_from(raw.payload_bytes).ok()?)?;
     if u64::from(raw.payload_bytes) > raw.length {
         return None;
     }
-    Some(Body::Transfer(Transfer {
+    let copied = raw.flags & transfer_flag::COPIED != 0;
+    let (mut payload, mut length) = (payload.to_vec(), raw.length);
+    // A packet is a message: where packets are kept apart by the kernel, streams have a line end.
+    if copied && raw.flags & transfer_flag::PACKET_END != 0 && !payload.ends_with(b"\n") {
+        payload.push(b'\n');
+        length += 1;
+    }
+    Some(Transfer {
         process: process(raw.process),
         thread: raw.process.thread,
         fd: Some(raw.fd),
@@ -103,10 +112,10 @@ fn transfer(bytes: &[u8], entered: u64) -> Option<Body> {
         direction: way(raw.direction)?,
         entered,
         lost_before: raw.lost_before,
-        length: raw.length,
-        payload: payload.to_vec(),
-        copied: raw.flags & transfer_flag::COPIED != 0,
-    }))
+        length,
+        payload,
+        copied,
+    })
 }
 
 fn end_of_stream(bytes: &[u8]) -> Option<Body> {
@@ -233,6 +242,7 @@ fn end(raw: &record::End) -> Option<End> {
         channel::PIPE => Channel::Pipe,
         channel::UNIX => Channel::Unix,
         channel::TCP => Channel::Tcp,
+        channel::PTY => Channel::Pty,
         _ => return None,
     };
     let tuple = (channel == Channel::Tcp).then(|| Tuple {

@@ -127,6 +127,7 @@ impl From<event::Channel> for Channel {
             event::Channel::Pipe => Self::Pipe,
             event::Channel::Unix => Self::Unix,
             event::Channel::Tcp => Self::Tcp,
+            event::Channel::Pty => Self::Pty,
         }
     }
 }

@@ -9,7 +9,9 @@ import json
 import os
 import socket
 import sys
+import tempfile
 import threading
+import tty
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -65,6 +67,21 @@ def sendmmsg(end, data):
     return sum(array[i].len for i in range(count))
 
 
+def vmsplice(end, data):
+    # At most what a pipe holds, and only from pages that stay as they are.
+    part = (ctypes.c_char * min(len(data), 32768)).from_buffer_copy(data[:32768])
+    vector = (Iovec * 2)()
+    vector[0].base, vector[0].len = ctypes.addressof(part), len(part) // 3
+    vector[1].base, vector[1].len = ctypes.addressof(part) + len(part) // 3, len(part) - len(part) // 3
+    count = LIBC.vmsplice(end.fileno(), vector, 2, 0)
+    assert count > 0, ctypes.get_errno()
+    KEPT.append(part)
+    return count
+
+
+KEPT = []
+
+
 def recvmmsg(end, size):
     buffers = [(ctypes.c_char * 1000)() for _ in range(4)]
     array, keep = messages(buffers)
@@ -93,6 +110,8 @@ WRITE = {
     "sendto": lambda end, data: end.send(data),
     "sendmsg": lambda end, data: end.sendmsg(pieces(data)),
     "sendmmsg": sendmmsg,
+    "send": lambda end, data: end.send(data),
+    "vmsplice": vmsplice,
 }
 READ = {
     "read": lambda end, size: os.read(end.fileno(), size),
@@ -120,8 +139,23 @@ def channel(name):
     if name == "pipe":
         reading, writing = os.pipe()
         return open(writing, "wb", 0), open(reading, "rb", 0)
+    if name == "fifo":
+        folder = tempfile.TemporaryDirectory()
+        path = os.path.join(folder.name, "fifo")
+        os.mkfifo(path)
+        both = os.open(path, os.O_RDWR)
+        pair = open(path, "wb", 0), open(path, "rb", 0)
+        os.close(both)
+        return pair
+    if name in ("master", "slave"):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        master, slave = (open(fd, "r+b", 0) for fd in (master, slave))
+        return (master, slave) if name == "master" else (slave, master)
     if name == "unix":
         return socket.socketpair()
+    if name == "packet":
+        return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if name == "tcp4":
         return tcp(socket.AF_INET, "127.0.0.1", "127.0.0.1")
     if name == "remote":
@@ -151,6 +185,9 @@ def main():
     data = text(total)
     writing, reading = channel(name)
     inodes = [os.fstat(end.fileno()).st_ino for end in (writing, reading)]
+    if name in ("master", "slave"):
+        slave = reading if name == "master" else writing
+        inodes = [os.fstat(slave.fileno()).st_ino] * 2
     pid = os.getpid()
     if sys.argv[5:] == ["fork"]:
         # Through a duplicate, as a server does that was given its descriptors by a client.

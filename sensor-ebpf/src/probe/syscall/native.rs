@@ -1,0 +1,124 @@
+//! Calls of 64-bit programs.
+
+use super::{Moved, NOT_STREAM, Way};
+use crate::{copy::Form, probe::registers::Registers};
+
+pub use number::LISTEN;
+
+/// Whether the number is one of those that [`decode`] knows.
+#[inline(always)]
+pub fn is_known(number: u32) -> bool {
+    matches!(
+        number,
+        number::READ
+            | number::WRITE
+            | number::READV
+            | number::WRITEV
+            | number::PREADV
+            | number::PWRITEV
+            | number::PREADV2
+            | number::PWRITEV2
+            | number::SENDTO
+            | number::RECVFROM
+            | number::SENDMSG
+            | number::RECVMSG
+            | number::SENDMMSG
+            | number::RECVMMSG
+            | number::SENDFILE
+            | number::SPLICE
+            | number::TEE
+            | number::VMSPLICE
+    )
+}
+
+/// What a call moved.
+///
+/// # Safety
+/// `registers` are those of the call that ends.
+#[inline(always)]
+pub unsafe fn decode(registers: &Registers) -> Moved {
+    let number = registers.number();
+    let fd = registers.argument(0) as u32;
+    let address = registers.argument(1);
+    let count = registers.argument(2);
+    let flags = match number {
+        number::SENDTO | number::RECVFROM | number::SENDMMSG | number::RECVMMSG => {
+            registers.argument(3)
+        }
+        number::SENDMSG | number::RECVMSG => count,
+        _ => 0,
+    };
+    if flags & NOT_STREAM != 0 {
+        return Moved::nothing();
+    }
+    match number {
+        number::READ | number::RECVFROM => {
+            Moved::memory(fd, Way::Out, Form::Buffer, address, count)
+        }
+        number::WRITE | number::SENDTO => Moved::memory(fd, Way::In, Form::Buffer, address, count),
+        number::READV | number::PREADV | number::PREADV2 => {
+            Moved::memory(fd, Way::Out, Form::Vector, address, count)
+        }
+        number::WRITEV | number::PWRITEV | number::PWRITEV2 => {
+            Moved::memory(fd, Way::In, Form::Vector, address, count)
+        }
+        number::VMSPLICE => Moved::memory(fd, Way::OfFile, Form::Vector, address, count),
+        number::RECVMSG => Moved::memory(fd, Way::Out, Form::Message, address, 1),
+        number::SENDMSG => Moved::memory(fd, Way::In, Form::Message, address, 1),
+        number::RECVMMSG => Moved::memory(fd, Way::Out, Form::Messages, address, count),
+        number::SENDMMSG => Moved::memory(fd, Way::In, Form::Messages, address, count),
+        number::SPLICE => Moved::between(fd, count as u32, registers.argument(4)),
+        // What is read by tee stays where it is, what is read by sendfile is no stream.
+        number::TEE => Moved::into(address as u32, count),
+        number::SENDFILE => Moved::into(fd, registers.argument(3)),
+        _ => Moved::nothing(),
+    }
+}
+
+/// Numbers of the calls that move bytes.
+#[cfg(bpf_target_arch = "x86_64")]
+mod number {
+    pub const READ: u32 = 0;
+    pub const WRITE: u32 = 1;
+    pub const READV: u32 = 19;
+    pub const WRITEV: u32 = 20;
+    pub const SENDFILE: u32 = 40;
+    pub const SENDTO: u32 = 44;
+    pub const RECVFROM: u32 = 45;
+    pub const SENDMSG: u32 = 46;
+    pub const RECVMSG: u32 = 47;
+    pub const LISTEN: u32 = 50;
+    pub const SPLICE: u32 = 275;
+    pub const TEE: u32 = 276;
+    pub const VMSPLICE: u32 = 278;
+    pub const PREADV: u32 = 295;
+    pub const PWRITEV: u32 = 296;
+    pub const RECVMMSG: u32 = 299;
+    pub const SENDMMSG: u32 = 307;
+    pub const PREADV2: u32 = 327;
+    pub const PWRITEV2: u32 = 328;
+}
+
+/// Numbers of the calls that move bytes.
+#[cfg(bpf_target_arch = "aarch64")]
+mod number {
+    pub const READ: u32 = 63;
+    pub const WRITE: u32 = 64;
+    pub const READV: u32 = 65;
+    pub const WRITEV: u32 = 66;
+    pub const PREADV: u32 = 69;
+    pub const PWRITEV: u32 = 70;
+    pub const SENDFILE: u32 = 71;
+    pub const VMSPLICE: u32 = 75;
+    pub const SPLICE: u32 = 76;
+    pub const TEE: u32 = 77;
+    pub const LISTEN: u32 = 201;
+    pub const SENDTO: u32 = 206;
+    pub const RECVFROM: u32 = 207;
+    pub const SENDMSG: u32 = 211;
+    pub const RECVMSG: u32 = 212;
+    pub const RECVMMSG: u32 = 243;
+    pub const SENDMMSG: u32 = 269;
+    pub const PREADV2: u32 = 286;
+    pub const PWRITEV2: u32 = 287;
+}

@@ -1,0 +1,206 @@
+//! Bytes that go from one descriptor into another, past all user memory: splice, sendfile, tee.
+//!
+//! There is nothing to copy where they are put in. Where the other side is on this host and takes them out
+//! with a read, they are copied there: from the first such call on, a flow is copied by its reader. The reader
+//! may be back before the writer is; what a new reader reads first is therefore kept in reserve
+//! ([`kind::STANDBY`]).
+
+use core::ptr::read_volatile;
+
+use aya_ebpf::bindings::BPF_ANY;
+use sensor_abi::{
+    flow::{DirectionState, FlowKey, FlowState, TupleKey, direction_flag, drop, flow_flag, verdict},
+    record::{End, channel, direction, kind},
+};
+
+use crate::{
+    copy, emit,
+    end::Object,
+    inspect,
+    maps::{FLOWS, TUPLES, TransferScratch},
+};
+
+/// Bytes went out of `object` into another descriptor.
+///
+/// # Safety
+/// In the context of the task that made the call.
+#[inline(never)]
+pub unsafe fn taken_out(object: &Object, fd: u32, total: u64) {
+    let Some((scratch, flow)) = begin(object) else {
+        return;
+    };
+    let state = inspect::direction_of(flow, direction::READ);
+    let local = (*flow).flags & flow_flag::LOCAL != 0;
+    if !local || (*state).flags & direction_flag::BY_READER != 0 {
+        // Nobody else will show them.
+        inspect::lose(state, total);
+        if (*flow).verdict != verdict::NOT_MCP {
+            emit::dropped(drop::SPLICED, 1);
+        }
+    }
+    name(scratch, flow, state, object, fd, direction::READ);
+}
+
+/// Bytes went from another descriptor into `object`.
+///
+/// # Safety
+/// In the context of the task that made the call.
+#[inline(never)]
+pub unsafe fn put_in(object: &Object, fd: u32, total: u64) {
+    let Some((scratch, flow)) = begin(object) else {
+        return;
+    };
+    let state = inspect::direction_of(flow, direction::WRITE);
+    if (*state).flags & direction_flag::BY_READER != 0 {
+        return name(scratch, flow, state, object, fd, direction::WRITE);
+    }
+    if (*flow).verdict == verdict::NOT_MCP {
+        return inspect::lose(state, total);
+    }
+    if !inspect::fill_record(scratch, kind::SPLICED, object, fd, direction::WRITE) {
+        return;
+    }
+    (*scratch).record.length = total;
+    // What a terminal's reader reads is not what was written.
+    let readable = (*flow).flags & flow_flag::LOCAL != 0
+        && (*scratch).record.end.channel != channel::PTY;
+    if !readable {
+        inspect::lose(state, total);
+        emit::dropped(drop::SPLICED, 1);
+        return name(scratch, flow, state, object, fd, direction::WRITE);
+    }
+    if copy::send_bare(scratch) {
+        inspect::note_user(state);
+        (*state).flags |= direction_flag::BY_READER;
+        turn_reader(scratch, flow);
+    } else {
+        inspect::lose(state, total);
+    }
+}
+
+#[inline(always)]
+unsafe fn begin(object: &Object) -> Option<(*mut TransferScratch, *mut FlowState)> {
+    let scratch = copy::scratch()?;
+    let flow = inspect::flow_of(object, scratch)?;
+    if (*flow).verdict != verdict::NOT_MCP {
+        inspect::take_verdict(flow, &object.key);
+    }
+    Some((scratch, flow))
+}
+
+/// Tells of the caller, if it is new here.
+#[inline(always)]
+unsafe fn name(
+    scratch: *mut TransferScratch,
+    flow: *mut FlowState,
+    state: *mut DirectionState,
+    object: &Object,
+    fd: u32,
+    way: u8,
+) {
+    if (*flow).verdict == verdict::NOT_MCP || !inspect::note_user(state) {
+        return;
+    }
+    let filled = inspect::fill_record(scratch, kind::TRANSFER, object, fd, way);
+    (*scratch).record.length = 0;
+    if !filled || !copy::send_bare(scratch) {
+        inspect::forget_user(state);
+    }
+}
+
+/// Has the other side of the record's end copied as it reads, seen already or not.
+#[inline(always)]
+unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
+    let end = &raw const (*scratch).record.end;
+    let other = match (*end).channel {
+        channel::PIPE => {
+            (*flow).directions[1].flags |= direction_flag::BY_READER;
+            return;
+        }
+        channel::UNIX => FlowKey {
+            device: u64::from((*end).peer_device),
+            inode: (*end).peer_inode,
+        },
+        _ => match other_of(scratch) {
+            Some(key) => key,
+            None => return,
+        },
+    };
+    if other.inode == 0 {
+        return;
+    }
+    if let Some(known) = FLOWS.get_ptr_mut(&other) {
+        (*known).directions[1].flags |= direction_flag::BY_READER;
+    } else {
+        inspect::open_flow(scratch, &other, true, true);
+    }
+}
+
+/// The key of the other side of the record's TCP connection; where it was not seen yet, it is marked.
+#[inline(always)]
+unsafe fn other_of(scratch: *mut TransferScratch) -> Option<FlowKey> {
+    mirror(scratch);
+    let tuple = &(*scratch).tuple;
+    if let Some(&key) = TUPLES.get(tuple) {
+        return Some(key);
+    }
+    let unseen = FlowKey {
+        device: 0,
+        inode: 0,
+    };
+    let _ = TUPLES.insert(tuple, &unseen, u64::from(BPF_ANY));
+    None
+}
+
+/// A new end of a flow with both sides on this host: a TCP connection is remembered by what the end calls it.
+/// True if it is to be copied as it reads.
+///
+/// # Safety
+/// `scratch` is this CPU's, its record's end is filled in.
+#[inline(always)]
+pub unsafe fn meet(scratch: *mut TransferScratch, key: &FlowKey) -> bool {
+    if (*scratch).record.end.channel != channel::TCP {
+        return false;
+    }
+    own(scratch);
+    let tuple = &(*scratch).tuple;
+    let marked = TUPLES.get(tuple).is_some_and(|known| known.inode == 0);
+    let _ = TUPLES.insert(tuple, key, u64::from(BPF_ANY));
+    marked
+}
+
+/// Sets the scratch's tuple to what the record's end calls its connection.
+#[inline(always)]
+unsafe fn own(scratch: *mut TransferScratch) {
+    let words = tuple_of(&raw const (*scratch).record.end);
+    let tuple = &raw mut (*scratch).tuple;
+    let mut index = 0;
+    while index < size_of::<TupleKey>() / 8 {
+        (*tuple)[index] = read_volatile(words.add(index));
+        index += 1;
+    }
+}
+
+/// Sets it to what the other side calls it.
+#[inline(always)]
+unsafe fn mirror(scratch: *mut TransferScratch) {
+    own(scratch);
+    let [first, local, local_low, remote, remote_low] = (*scratch).tuple;
+    // Namespace, own port, other port.
+    let ports = (first << 16) & 0xffff_0000_0000_0000 | (first >> 16) & 0x0000_ffff_0000_0000;
+    (*scratch).tuple = [
+        first & 0xffff_ffff | ports,
+        remote,
+        remote_low,
+        local,
+        local_low,
+    ];
+}
+
+#[inline(always)]
+unsafe fn tuple_of(end: *const End) -> *const u64 {
+    (&raw const (*end).netns).cast()
+}
+
+const _: () = assert!(core::mem::offset_of!(End, netns) % 8 == 0);
+const _: () = assert!(core::mem::offset_of!(End, channel) - core::mem::offset_of!(End, netns) == 40);

@@ -1,0 +1,9 @@
+//! The kernel side against the running kernel. Needs root, and says so: nothing is skipped.
+
+mod attaching;
+mod calls;
+mod harness;
+mod losses;
+mod processes;
+mod recall;
+mod verdicts;
