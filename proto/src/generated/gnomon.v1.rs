@@ -221,7 +221,7 @@ pub struct Tools {
     #[prost(string, optional, tag = "5")]
     pub previous: ::core::option::Option<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Listener {
     #[prost(string, tag = "1")]
     pub address: ::prost::alloc::string::String,
