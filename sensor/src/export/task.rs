@@ -285,7 +285,8 @@ impl Task {
         if let Err(cause) = &result
             && !self.has_complained
         {
-            warn!(%cause, "a file of the spool cannot be used; batches may be late or sent twice");
+            warn!(%cause, folder = %self.folder.display(),
+                "a file of the spool cannot be used, batches may be late or sent twice; make room or repair the disk");
         }
         self.has_complained = result.is_err();
     }

@@ -20,6 +20,8 @@ pub(crate) struct Harness {
     pub(crate) kernel: Kernel,
     pub(crate) ring: Ring,
     pub(crate) events: Vec<Event>,
+    /// For the peers' files, until the end.
+    folder: tempfile::TempDir,
 }
 
 impl Harness {
@@ -39,6 +41,7 @@ impl Harness {
             kernel,
             ring,
             events: Vec::new(),
+            folder: tempfile::tempdir().expect("a folder of its own"),
         }
     }
 
@@ -53,6 +56,7 @@ impl Harness {
         let output = Command::new("sh")
             .args(["-ec", shell, "sh", script])
             .args(arguments)
+            .env("TMPDIR", self.folder.path())
             .output()
             .expect("there is a shell");
         assert!(
