@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
     io::{BufRead as _, BufReader, Write as _},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, sync_channel},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -77,7 +77,7 @@ impl Peers {
             .spawn()
             .expect("python3 runs");
         let output = child.stdout.take().expect("piped");
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(16);
         thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if sender.send(line).is_err() {
