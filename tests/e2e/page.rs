@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
     compare::{Expected, client_is_recorded},
-    deadline::settle,
+    deadline::{settle, steady},
     gnomon::Gnomon,
     inventory::Inventory,
     peers::{HttpServer, Peers, Plan, Sdk, python1_stdio},
@@ -20,6 +20,8 @@ use serde_json::json;
 const VISIT_LIMIT: Duration = Duration::from_secs(240);
 /// Time for a finding to open.
 const FINDING_LIMIT: Duration = Duration::from_secs(30);
+/// Two passes of the findings: none opens after a time as long as this without facts.
+const FINDINGS_QUIET: Duration = Duration::from_secs(21);
 /// Time for the sensor to end.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A desk's and a phone's, CSS pixels.
@@ -250,6 +252,11 @@ fn a_browser_sees_the_inventory() -> Result<()> {
     let mut sensor = gnomon.sensor.take().context("the sensor runs")?;
     sensor.signal(Signal::Terminate)?;
     sensor.wait(STOP_LIMIT)?;
+    // Findings follow from the sensor's last words within a pass or two.
+    let inventory = gnomon.inventory()?;
+    steady(FINDING_LIMIT * 3, FINDINGS_QUIET, || {
+        Ok(inventory.rows(&["findings"])?.len())
+    })?;
     let seen = visit(&gnomon)?;
 
     ensure!(seen.sign_in.status == 200 && seen.sign_in.again == 401);
@@ -279,7 +286,7 @@ fn a_browser_sees_the_inventory() -> Result<()> {
         "links lead to {:?}",
         seen.leads_out
     );
-    figures_are_the_commands(&seen, &gnomon.inventory()?)?;
+    figures_are_the_commands(&seen, &inventory)?;
     let filtered = &seen.filtered;
     ensure!(
         filtered.complaints.is_empty() && filtered.violations.is_empty(),
