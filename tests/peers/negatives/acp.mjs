@@ -23,7 +23,7 @@ function serve() {
         sessionId,
         update: { sessionUpdate: "tool_call", toolCallId: "call-1", title: "tools/call", kind: "read", status: "pending", locations: [] },
       });
-      await editor.request(client.fs.readTextFile, { sessionId, path: "/work/notes.txt" });
+      await editor.request(client.fs.readTextFile, { sessionId, path: "/home/ann/notes.txt" });
       await editor.request(client.session.requestPermission, {
         sessionId,
         toolCall: { toolCallId: "call-1", title: "edit" },
