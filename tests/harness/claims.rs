@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::{
+    host,
     place::program,
     process::{Process, Signal},
 };
@@ -27,6 +28,7 @@ impl Watch {
     /// # Errors
     /// It is not ready in time: with what it said.
     pub fn start(folder: &Path) -> Result<Self> {
+        host::share()?;
         let mut command = Command::new(program("gnomon-sensor")?);
         command.args(["watch", "--format", "json"]);
         let mut process = Process::start("watch", folder, command)?;

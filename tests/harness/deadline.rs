@@ -7,8 +7,24 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Time between two looks. Short against every bar the tests check.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
+/// Time between two looks: the first is short, and each is half as long again, because a look may cost a program and a
+/// question to ClickHouse, which the tests' machine has other use for.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// Waits between two looks.
+struct Pause(Duration);
+
+impl Pause {
+    const fn new() -> Self {
+        Self(FIRST_PAUSE)
+    }
+
+    fn rest(&mut self) {
+        thread::park_timeout(self.0);
+        self.0 = (self.0 * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
 
 /// Asks until there is an answer.
 ///
@@ -19,7 +35,7 @@ pub fn poll<T>(
     limit: Duration,
     mut ask: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
-    let end = Instant::now() + limit;
+    let (end, mut pause) = (Instant::now() + limit, Pause::new());
     loop {
         if let Some(answer) = ask()? {
             return Ok(answer);
@@ -27,7 +43,7 @@ pub fn poll<T>(
         if Instant::now() >= end {
             bail!("{what}: not within {} s", limit.as_secs_f32());
         }
-        thread::park_timeout(LOOK_AGAIN_AFTER);
+        pause.rest();
     }
 }
 
@@ -36,12 +52,12 @@ pub fn poll<T>(
 /// # Errors
 /// The last complaint of `check`.
 pub fn settle(limit: Duration, mut check: impl FnMut() -> Result<()>) -> Result<()> {
-    let end = Instant::now() + limit;
+    let (end, mut pause) = (Instant::now() + limit, Pause::new());
     loop {
         match check() {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() >= end => return Err(error),
-            Err(_) => thread::park_timeout(LOOK_AGAIN_AFTER),
+            Err(_) => pause.rest(),
         }
     }
 }
@@ -55,7 +71,7 @@ pub fn steady<T: PartialEq>(
     quiet: Duration,
     mut ask: impl FnMut() -> Result<T>,
 ) -> Result<T> {
-    let end = Instant::now() + limit;
+    let (end, mut pause) = (Instant::now() + limit, Pause::new());
     let mut held: Option<(Instant, T)> = None;
     loop {
         let asked = Instant::now();
@@ -79,6 +95,6 @@ pub fn steady<T: PartialEq>(
                 limit.as_secs_f32()
             );
         }
-        thread::park_timeout(LOOK_AGAIN_AFTER);
+        pause.rest();
     }
 }

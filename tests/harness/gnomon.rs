@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    host,
     inventory::Inventory,
     peers::free_port,
     place::{engine_library, program},
@@ -52,6 +53,7 @@ impl Gnomon {
     /// # Errors
     /// The files cannot be written.
     pub fn prepare() -> Result<Self> {
+        host::share()?;
         let folder = tempfile::Builder::new()
             .prefix("gnomon-e2e-")
             .tempdir()

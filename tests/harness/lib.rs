@@ -10,6 +10,7 @@ pub mod claims;
 pub mod compare;
 pub mod deadline;
 pub mod gnomon;
+pub mod host;
 pub mod inventory;
 pub mod matrix;
 pub mod peers;

@@ -14,4 +14,4 @@ pub use account::{Account, Conversation};
 pub use cell::{Cell, Client, Server, Through, Transport};
 pub use compare::Outcome;
 pub use run::run;
-pub use table::{applications, sdks};
+pub use table::{applications, one_of_each, sdks};

@@ -105,7 +105,7 @@ for (const path of known) {
       // Some of each kind: a thousand sessions look alike.
       const kind = next.replace(/=[^&]*/g, "=");
       const count = kinds.get(kind) ?? 0;
-      if (count < 6) {
+      if (count < 3) {
         kinds.set(kind, count + 1);
         known.add(next);
       }

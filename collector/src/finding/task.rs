@@ -14,8 +14,8 @@ use crate::{clock, store::Store};
 
 /// Between two passes, at least. After a quiet time the first comes at once.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// Passes take a quarter of the time at most, of two processors (`pass`): on a large store they come more seldom.
-const PAUSE_PER_PASS: u32 = 3;
+/// Passes take a tenth of the time at most, of two processors (`pass`): on a large store they come more seldom.
+const PAUSE_PER_PASS: u32 = 9;
 /// But not more seldom than that.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// What only time changes is looked for so often.

@@ -47,7 +47,7 @@ pub(crate) fn poll<T>(what: &str, seconds: u64, mut found: impl FnMut() -> Optio
             return value;
         }
         assert!(Instant::now() < end, "waited {seconds} s for {what}");
-        std::thread::park_timeout(Duration::from_millis(20));
+        std::thread::park_timeout(Duration::from_millis(100));
     }
 }
 

@@ -13,10 +13,13 @@ use gnomon_sensor::{
     kernel::Settings,
 };
 
+use gnomon_tests::host;
+
 use crate::harness::{DEADLINE, Harness, inode_of, write};
 
 #[test]
 fn events_arrive_within_20_ms() {
+    host::alone().expect("the host");
     let mut harness = Harness::attach();
     let (mut reader, mut writer) = pipe().expect("a pipe");
     let inode = inode_of(&writer);
@@ -43,6 +46,7 @@ fn events_arrive_within_20_ms() {
 
 #[test]
 fn nothing_of_ours_stays_after_drop() {
+    host::alone().expect("the host");
     let ids = || -> HashSet<u32> {
         fs::read_dir("/proc/self/fdinfo")
             .expect("our own descriptors")
@@ -78,6 +82,7 @@ fn nothing_of_ours_stays_after_drop() {
 
 #[test]
 fn the_sensor_does_not_watch_itself() {
+    host::alone().expect("the host");
     let settings = Settings::default();
     let mut harness = Harness::attach_with(&settings);
     let (mut reader, mut writer) = pipe().expect("a pipe");

@@ -12,6 +12,7 @@ use gnomon_sensor::{
     event::{Body, Direction, EndKey, Event, Exec, FlowVerdict, Transfer},
     kernel::{Kernel, Ring, Settings},
 };
+use gnomon_tests::host;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -35,6 +36,7 @@ impl Harness {
     }
 
     pub(crate) fn attach_with(settings: &Settings) -> Self {
+        host::share().expect("a share of the host");
         let mut kernel = Kernel::attach(settings).expect("the kernel side attaches");
         let ring = kernel.take_ring().expect("the first to ask");
         Self {

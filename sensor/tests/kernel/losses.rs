@@ -12,6 +12,8 @@ use gnomon_sensor::{
     kernel::Settings,
 };
 
+use gnomon_tests::host;
+
 use crate::harness::{DEADLINE, Harness, inode_of, payload, text, transfers, write};
 
 /// Runs a call of which not all bytes can be seen; gives what was told of its end.
@@ -35,6 +37,7 @@ fn gaps(harness: &mut Harness, form: &str) -> (Vec<Transfer>, u64) {
 
 #[test]
 fn bytes_that_cannot_be_copied_are_told_where_they_are_missing() {
+    host::alone().expect("the host");
     let mut harness = Harness::attach();
     let mut faults = 0;
     for form in ["vector", "text", "binary"] {
@@ -64,6 +67,7 @@ fn bytes_that_cannot_be_copied_are_told_where_they_are_missing() {
 
 #[test]
 fn of_too_many_segments_the_rest_is_told_as_lost() {
+    host::alone().expect("the host");
     let mut harness = Harness::attach();
     let (found, total) = gaps(&mut harness, "steps");
     let (last, before) = found.split_last().expect("something");
@@ -77,6 +81,7 @@ fn of_too_many_segments_the_rest_is_told_as_lost() {
 
 #[test]
 fn a_reader_that_could_not_be_told_is_told_when_it_reads_again() {
+    host::alone().expect("the host");
     let settings = Settings {
         ring_bytes: 64 * 1024,
         excluded_pid: 0,
@@ -128,6 +133,7 @@ fn a_reader_that_could_not_be_told_is_told_when_it_reads_again() {
 
 #[test]
 fn of_a_huge_call_as_much_is_copied_as_a_message_may_have() {
+    host::alone().expect("the host");
     const HUGE: usize = 17 * 1024 * 1024;
     const COPIED: u64 = 16 * 1024 * 1024 + 64 * 1024;
     let mut harness = Harness::attach();

@@ -7,6 +7,7 @@
 mod live;
 mod rows;
 
+use gnomon_tests::host;
 use live::{Heard, hear};
 use rows::{ROWS, Row};
 
@@ -15,6 +16,9 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/recall.md")
 /// Runs one row on each of its channels.
 fn check(name: &str) {
     let row = ROWS.iter().find(|row| row.name == name).expect("a row");
+    if row.fills_rings() {
+        host::alone().expect("the host");
+    }
     for channel in row.channels {
         let heard = hear(channel, row.form, row.shape);
         let what = format!("{name} on {channel}");

@@ -14,7 +14,7 @@ use gnomon_sensor::pipeline::{Limits, Output, Pipeline};
 use crate::recording::{call, initialize, initialized, ok, post, result};
 
 /// Unless the environment says another number: a million takes a minute unoptimised.
-const CONNECTIONS: u64 = 200_000;
+const CONNECTIONS: u64 = 100_000;
 const CLIENT: ProcessKey = ProcessKey {
     pid: 10,
     start_ns: 1,

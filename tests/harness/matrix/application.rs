@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use super::{Account, Cell, Client, Transport, run::Corner};
@@ -18,6 +18,8 @@ use crate::{
 
 /// Time for an application to start, shake hands and end, on two busy cores.
 const APPLICATION_LIMIT: Duration = Duration::from_secs(120);
+/// After each signal.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// What `mcp list` waits for a server at most, milliseconds: its own 5 s are short on two busy cores.
 const LIST_MS: u32 = 100_000;
 /// No key of anybody.
@@ -163,11 +165,14 @@ fn until_called(process: &mut Process, corner: &Corner, calls: u64) -> Result<()
         Ok((counted >= calls || process.ended()?.is_some()).then_some(()))
     });
     called.with_context(|| said(process))?;
-    process.signal(Signal::Interrupt)?;
-    process
-        .wait(APPLICATION_LIMIT)
-        .with_context(|| said(process))?;
-    Ok(())
+    // Codex does not always listen the first time.
+    for signal in [Signal::Interrupt, Signal::Interrupt, Signal::Terminate] {
+        process.signal(signal)?;
+        if process.wait(ENDS_WITHIN).is_ok() {
+            return Ok(());
+        }
+    }
+    bail!("it does not end; {}", said(process));
 }
 
 /// `gemini mcp list` and its descendant `qwen mcp list`.

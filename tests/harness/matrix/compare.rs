@@ -166,8 +166,13 @@ impl Rows {
     /// The application that drivers are started from, if any: a test may be run from one. What a driver calls itself must
     /// not change it.
     fn application_of_drivers(&self) -> Option<&str> {
+        // A bridge speaks in the name of its client.
+        let servers: BTreeSet<_> = (self.sessions.iter())
+            .filter_map(|row| number(row, "server_pid"))
+            .collect();
         let driver = self.sessions.iter().find(|row| {
             word(row, "client_name").is_some_and(|name| name == "mcp" || name.starts_with("probe-"))
+                && number(row, "client_pid").is_some_and(|pid| !servers.contains(&pid))
         });
         driver.and_then(|row| word(row, "client_application"))
     }

@@ -165,6 +165,23 @@ pub fn sdks() -> Vec<Cell> {
     ]
 }
 
+/// Of these as few as have each client, each server, each way to start one, and each revision on each transport.
+#[must_use]
+pub fn one_of_each(cells: Vec<Cell>) -> Vec<Cell> {
+    let mut kept: Vec<Cell> = Vec::new();
+    for cell in cells {
+        let is_new = |same: &dyn Fn(&Cell) -> bool| !kept.iter().any(same);
+        if is_new(&|other| other.client == cell.client)
+            || is_new(&|other| other.server == cell.server)
+            || is_new(&|other| other.through == cell.through)
+            || is_new(&|other| (other.transport, other.revision) == (cell.transport, cell.revision))
+        {
+            kept.push(cell);
+        }
+    }
+    kept
+}
+
 /// Command-line tools and AI clients, as their users start them.
 #[must_use]
 pub fn applications() -> Vec<Cell> {

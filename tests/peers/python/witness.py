@@ -4,7 +4,8 @@ For clients that keep no tally: AI applications, command-line tools, bridges. Bu
 between the SDK's transport and the SDK's server, so a message counts as the SDK read it. It is the file FOLDER/PID.json, replaced
 after each message: the process ids of this server and of the client of each conversation (stdio: the parent; HTTP: the process
 that holds the other end of the connection, by /proc), and for each conversation what the client calls itself, the revision
-agreed, calls by "method" or "method name", and how many were answered with an error.
+agreed, calls by "method" or "method name", and how many were answered with an error. A client that left before its handshake was
+answered began no conversation.
 """
 
 import os
@@ -13,6 +14,7 @@ import os
 PARENT = os.getppid()
 
 import json
+import select
 import sys
 
 import anyio
@@ -88,6 +90,15 @@ def owner_of(address):
     return None
 
 
+def nobody_reads():
+    """Whether the client of a stdio server has closed its end."""
+    if transport != "stdio":
+        return False
+    poll = select.poll()
+    poll.register(1, 0)
+    return bool(poll.poll(0))
+
+
 class Conversation:
     def __init__(self):
         self.row = {"client_pid": PARENT if transport == "stdio" else None, "begun": False,
@@ -116,6 +127,8 @@ class Conversation:
 
     def answered(self, message):
         answer = message.message.root
+        if not self.row["calls"] and nobody_reads():
+            self.row["begun"] = False
         if isinstance(answer, JSONRPCError):
             self.row["errors"] += answer.id in self.calls
         elif isinstance(answer, JSONRPCResponse):
