@@ -22,6 +22,10 @@ use crate::snapshot;
 const BUSY_WAIT: Duration = Duration::from_millis(50);
 /// The same on a quiet host: four wake-ups a second.
 const QUIET_WAIT: Duration = Duration::from_millis(250);
+/// After a turn with few events the next ones gather for so long: on a host with little to see a wake-up costs more than
+/// what it is for. The first event after a pause is taken at once, and of many none waits.
+const GATHER: Duration = Duration::from_millis(20);
+const FEW_EVENTS: usize = 64;
 /// Statistics are stated this often.
 const STATS_EVERY: Duration = Duration::from_secs(60);
 
@@ -127,6 +131,7 @@ impl Agent {
         std::mem::take(&mut self.missing)
             .into_iter()
             .try_for_each(|missing| sink.take(missing))?;
+        own::step_forward();
         let until = duration.and_then(|duration| Instant::now().checked_add(duration));
         while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
             if let Some(policy) = sink.policy() {
@@ -153,7 +158,8 @@ impl Agent {
             wait = wait.min(until.saturating_duration_since(Instant::now()));
         }
         let mut events: Vec<Event> = Vec::new();
-        self.ring
+        let count = self
+            .ring
             .read(wait, &mut events)
             .context("cannot read the ring buffer")?;
         let mut output = Output::default();
@@ -168,6 +174,9 @@ impl Agent {
             self.stats_at = Instant::now();
             let stats = self.stats(sink);
             sink.take(stats)?;
+        }
+        if (1..=FEW_EVENTS).contains(&count) {
+            std::thread::sleep(GATHER);
         }
         Ok(())
     }

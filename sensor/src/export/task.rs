@@ -18,8 +18,10 @@ use super::{Counters, Link, PolicyUpdate, Settings};
 use crate::observation::Observation;
 use crate::spool::{AppendError, Folder, Sealed, Spool, SpoolId};
 
-/// A batch is sealed this long after its first observation at the latest.
+/// A batch is sealed this long after its first observation …
 const LINGER: Duration = Duration::from_millis(50);
+/// … but no sooner after the one before: each costs a file and a round trip. An analyst waits for a second at most.
+const SPACING: Duration = Duration::from_millis(250);
 /// Batches on their way to the collector at most; it takes 32.
 const WINDOW_BATCHES: usize = 16;
 /// A disk that refused a batch is asked again after this.
@@ -62,6 +64,7 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
         spool: Some(spool),
         filling: Filling::default(),
         seal_at: None,
+        sealed_at: None,
         disk_fails: false,
         has_complained: false,
         batches: None,
@@ -112,6 +115,8 @@ struct Task {
     filling: Filling,
     /// When the filling batch is sealed, or tried again.
     seal_at: Option<Instant>,
+    /// When the last one was sealed.
+    sealed_at: Option<Instant>,
     disk_fails: bool,
     /// The cursor could not be written, or a batch not be read, the last time.
     has_complained: bool,
@@ -168,7 +173,11 @@ impl Task {
             self.counters.too_large.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.seal_at.get_or_insert_with(|| Instant::now() + LINGER);
+        let sealed_at = self.sealed_at;
+        self.seal_at.get_or_insert_with(|| {
+            let soon = Instant::now() + LINGER;
+            sealed_at.map_or(soon, |at| soon.max(at + SPACING))
+        });
         if self.filling.is_full() && !self.disk_fails {
             self.seal().await;
         }
@@ -179,6 +188,7 @@ impl Task {
             self.seal_at = None;
             return;
         }
+        self.sealed_at = Some(Instant::now());
         let filling = std::mem::take(&mut self.filling);
         let run = self.run;
         let (filling, result) = self

@@ -53,7 +53,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            ring_bytes: 16 * 1024 * 1024,
+            // About 96,000 messages of 200 bytes: a burst of so many is kept while the reader waits for a processor.
+            ring_bytes: 32 * 1024 * 1024,
             flows_max: 16 * 1024,
             excluded_pid: std::process::id(),
         }

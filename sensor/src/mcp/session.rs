@@ -25,6 +25,9 @@ const EARLY_NS: u64 = 5_000_000_000;
 const EVIDENCE_MAX: usize = 16;
 /// What is said of a call whose answer may have been among bytes that were lost.
 const DOUBT: &str = "an answer may have come in bytes that could not be read";
+/// What is told of a call that had to make way.
+const CROWD: &str =
+    "too many calls waited for answers at the same time: an answer may have come later";
 /// What is said of a session of which bytes were lost.
 const GAP: &str =
     "not all of its bytes could be read: calls may be missing, or answered and not told so";
@@ -265,8 +268,13 @@ impl Session {
             doubtful: false,
         };
         if let Some(gone) = self.waiting.add(request.id.clone(), pending) {
-            let text = gone.doubtful.then(|| DOUBT.to_owned());
-            self.finish_call(time, gone, CallStatus::Unanswered, None, text);
+            self.finish_call(
+                time,
+                gone,
+                CallStatus::Unanswered,
+                None,
+                Some(CROWD.to_owned()),
+            );
         }
         self.early
             .retain(|early| early.time.saturating_add(EARLY_NS) > time);

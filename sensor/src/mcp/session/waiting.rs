@@ -1,6 +1,6 @@
 //! Requests of one session that wait for an answer, bounded per session and over all sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,10 +8,11 @@ use super::ExchangeKey;
 use crate::event::UnixNs;
 use crate::mcp::message::Id;
 
-/// Requests of one session that may wait at the same time.
-const OWN_MAX: usize = 4096;
+/// Requests of one session that may wait at the same time: a client that never waits for an answer has as many under way as
+/// the buffers of a connection hold. About 300 bytes each.
+const OWN_MAX: usize = 65_536;
 /// Requests of all sessions that may wait at the same time.
-const ALL_MAX: usize = 65_536;
+const ALL_MAX: usize = 131_072;
 
 /// A request without an answer.
 #[derive(Clone, Debug)]
@@ -34,8 +35,11 @@ pub struct WaitingCount(Arc<AtomicUsize>);
 /// The requests of one session that wait.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    requests: HashMap<Id, Vec<Pending>>,
-    own: usize,
+    /// Each with its turn.
+    requests: HashMap<Id, Vec<(u64, Pending)>>,
+    /// Who waits, by turn: the oldest comes first.
+    turns: BTreeMap<u64, Id>,
+    next_turn: u64,
     all: WaitingCount,
 }
 
@@ -43,21 +47,24 @@ impl Waiting {
     pub(super) fn new(all: WaitingCount) -> Self {
         Self {
             requests: HashMap::new(),
-            own: 0,
+            turns: BTreeMap::new(),
+            next_turn: 0,
             all,
         }
     }
 
     /// Adds a request. Gives one that has to make way for it: the oldest of this session, or itself.
     pub(super) fn add(&mut self, id: Id, pending: Pending) -> Option<Pending> {
-        let full = self.own >= OWN_MAX || self.all.0.load(Ordering::Relaxed) >= ALL_MAX;
+        let full = self.turns.len() >= OWN_MAX || self.all.0.load(Ordering::Relaxed) >= ALL_MAX;
         let oldest = if full { self.take_oldest() } else { None };
         if full && oldest.is_none() {
             return Some(pending);
         }
-        self.own += 1;
         self.all.0.fetch_add(1, Ordering::Relaxed);
-        self.requests.entry(id).or_default().push(pending);
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        self.turns.insert(turn, id.clone());
+        self.requests.entry(id).or_default().push((turn, pending));
         oldest
     }
 
@@ -66,12 +73,12 @@ impl Waiting {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.requests.values().flatten()
+        self.requests.values().flatten().map(|(_, pending)| pending)
     }
 
     /// Bytes were lost that may have held answers: to the requests of an exchange, or to any.
     pub(super) fn doubt(&mut self, exchange: Option<ExchangeKey>) {
-        for pending in self.requests.values_mut().flatten() {
+        for (_, pending) in self.requests.values_mut().flatten() {
             pending.doubtful |= exchange.is_none() || pending.exchange == exchange;
         }
     }
@@ -81,18 +88,19 @@ impl Waiting {
         let same = self.requests.get_mut(id)?;
         let own = same
             .iter()
-            .position(|pending| exchange.is_some() && pending.exchange == exchange);
-        let pending = same.remove(own.unwrap_or(0));
+            .position(|(_, pending)| exchange.is_some() && pending.exchange == exchange);
+        let (turn, pending) = same.remove(own.unwrap_or(0));
         if same.is_empty() {
             self.requests.remove(id);
         }
-        self.gone(1);
+        self.turns.remove(&turn);
+        self.all.gone(1);
         Some(pending)
     }
 
     /// Every request of an exchange.
     pub(super) fn take_exchange(&mut self, exchange: ExchangeKey) -> Vec<Pending> {
-        let of_exchange = |pending: &Pending| pending.exchange == Some(exchange);
+        let of_exchange = |(_, pending): &(u64, Pending)| pending.exchange == Some(exchange);
         let ids: Vec<Id> = self
             .requests
             .iter()
@@ -106,31 +114,28 @@ impl Waiting {
 
     /// All of them, in their order.
     pub(super) fn take_all(&mut self) -> Vec<Pending> {
-        let mut left: Vec<Pending> = self.requests.drain().flat_map(|(_, same)| same).collect();
-        left.sort_by_key(|pending| pending.number);
-        self.gone(left.len());
-        left
+        let mut left: Vec<_> = self.requests.drain().flat_map(|(_, same)| same).collect();
+        left.sort_by_key(|(turn, _)| *turn);
+        self.turns.clear();
+        self.all.gone(left.len());
+        left.into_iter().map(|(_, pending)| pending).collect()
     }
 
     fn take_oldest(&mut self) -> Option<Pending> {
-        let oldest = self
-            .requests
-            .iter()
-            .filter_map(|(id, same)| same.first().map(|pending| (pending.since, id)))
-            .min_by_key(|(since, _)| *since)
-            .map(|(_, id)| id.clone())?;
-        self.take(&oldest, None)
+        let (_, oldest) = self.turns.first_key_value()?;
+        self.take(&oldest.clone(), None)
     }
+}
 
-    fn gone(&mut self, count: usize) {
-        self.own -= count;
-        self.all.0.fetch_sub(count, Ordering::Relaxed);
+impl WaitingCount {
+    fn gone(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.gone(self.own);
+        self.all.gone(self.turns.len());
     }
 }
 
