@@ -167,7 +167,9 @@ fn until_called(process: &mut Process, corner: &Corner, calls: u64) -> Result<()
     called.with_context(|| said(process))?;
     // Codex does not always listen the first time.
     for signal in [Signal::Interrupt, Signal::Interrupt, Signal::Terminate] {
-        process.signal(signal)?;
+        if process.ended()?.is_none() {
+            process.signal(signal)?;
+        }
         if process.wait(ENDS_WITHIN).is_ok() {
             return Ok(());
         }
