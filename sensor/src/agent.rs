@@ -176,7 +176,7 @@ impl Agent {
             sink.take(stats)?;
         }
         if (1..=FEW_EVENTS).contains(&count) {
-            std::thread::sleep(GATHER);
+            std::thread::park_timeout(GATHER);
         }
         Ok(())
     }

@@ -184,14 +184,16 @@ fn column(report: &Value, id: &str, name: &str) -> Vec<Value> {
 /// A report of which each figure is what its query gives to `gnomon sql`, once findings have caught up with what they are about.
 fn compared(collector: &Collector, query: &str) -> Value {
     let mut differs = String::new();
-    for _ in 0..REPORTS_MAX {
+    let found = (0..REPORTS_MAX).find_map(|_| {
         let report = report(collector, query);
-        match difference(collector, &report) {
-            None => return report,
-            Some(figure) => differs = figure,
-        }
-    }
-    panic!("in each of {REPORTS_MAX} reports, in the last: {differs}");
+        differs = difference(collector, &report).unwrap_or_default();
+        differs.is_empty().then_some(report)
+    });
+    assert!(
+        found.is_some(),
+        "in each of {REPORTS_MAX} reports, in the last: {differs}"
+    );
+    found.expect("there is one")
 }
 
 /// The first figure that is not what its query gives.
