@@ -1,7 +1,7 @@
 //! One kernel for all tests: who shares it, and who needs it alone.
 //!
-//! A sensor sees what the other tests do. Most do not mind: they ask for what their own processes did. Some fill rings or disks, or
-//! look at everything that is there; these wait until the others are done and keep them waiting.
+//! A sensor sees what the other tests do. Most do not mind: they ask for what their own processes did. Some fill rings, or
+//! look at every program that is loaded; these wait until the others are done and keep them waiting.
 
 use std::{
     fs::File,

@@ -19,8 +19,8 @@ const ANSI: &str = "\u{1b}[31mred\u{1b}]0;title\u{7}";
 const BIDI: &str = "good\u{202e}gpj.exe\u{2066}\u{200b}\u{feff}";
 /// Pages that a crawl may see; a longer way round is a fault of the links.
 const PAGES_MAX: usize = 200;
-/// Longer than two passes of the findings are apart.
-const STILL: Duration = Duration::from_secs(3);
+/// Longer than two passes of the findings are apart: ten seconds at most, and their own length.
+const STILL: Duration = Duration::from_secs(12);
 
 fn observed(time_unix_ns: u64, body: Body) -> Observation {
     Observation {
