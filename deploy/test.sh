@@ -6,6 +6,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"
 
+# What went wrong is the last thing that a failed test prints, not a list of frames.
+export RUST_BACKTRACE=0
+
 # The end-to-end tests start the real programs, so these are built first, with the tests' own profile.
 cargo build --workspace --bins
 

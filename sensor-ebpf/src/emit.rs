@@ -42,7 +42,7 @@ pub fn header(kind: u16, length: usize) -> Header {
 pub unsafe fn send<T>(record: *const T, length: u64) -> bool {
     let sent = submit(record, length);
     if !sent {
-        dropped(drop::RING_FULL, 1);
+        dropped(drop::EVENT_RING_FULL, 1);
     }
     sent
 }

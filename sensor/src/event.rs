@@ -233,8 +233,10 @@ pub enum TcpState {
 /// Why something never arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LossReason {
-    /// The ring buffer was full: calls of which not all was told, and other events.
+    /// The ring buffer was full: calls of which not all was told.
     RingFull,
+    /// The ring buffer was full: events of processes and sockets, and who uses which stream.
+    EventRingFull,
     /// User memory could not be read.
     CopyFault,
     /// The flow map had no room.
@@ -261,6 +263,8 @@ pub enum LossReason {
     BufferFull,
     /// A bounded queue was full.
     QueueFull,
+    /// Messages of HTTP whose request was not read, so that nothing tells whose they are.
+    RequestUnread,
     /// A body of HTTP has a content coding that is not read, or too many.
     CodingUnknown,
     /// A coded body cannot be undone: it is not what it says, or lost bytes in its middle.
@@ -275,6 +279,7 @@ impl LossReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RingFull => "ring_full",
+            Self::EventRingFull => "event_ring_full",
             Self::CopyFault => "copy_fault",
             Self::MapFull => "map_full",
             Self::MessageCap => "message_cap",
@@ -288,6 +293,7 @@ impl LossReason {
             Self::BatchTooLong => "batch_too_long",
             Self::BufferFull => "buffer_full",
             Self::QueueFull => "queue_full",
+            Self::RequestUnread => "request_unread",
             Self::CodingUnknown => "coding_unknown",
             Self::CodingBroken => "coding_broken",
             Self::CodingBomb => "coding_bomb",

@@ -6,6 +6,7 @@
 mod flows;
 mod listening;
 mod telling;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -477,6 +478,7 @@ impl Pipeline {
             self.swept = now;
             self.http.tick(now, &mut self.sessions);
             self.processes.tick(now);
+            self.known.tick(&self.processes, &self.sessions.processes());
             self.sweep_flows(now, output);
         }
         self.claim(output);
@@ -487,7 +489,10 @@ impl Pipeline {
 const fn is_of_any_flow(reason: LossReason) -> bool {
     matches!(
         reason,
-        LossReason::RingFull | LossReason::Recursion | LossReason::BadRecord
+        LossReason::RingFull
+            | LossReason::EventRingFull
+            | LossReason::Recursion
+            | LossReason::BadRecord
     )
 }
 

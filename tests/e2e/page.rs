@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, process::Command, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     deadline::{settle, steady},
@@ -20,8 +20,10 @@ use serde_json::json;
 const VISIT_LIMIT: Duration = Duration::from_secs(240);
 /// Time for a finding to open.
 const FINDING_LIMIT: Duration = Duration::from_secs(30);
-/// Two passes of the findings: none opens after a time as long as this without facts.
+/// Two passes of the findings: hardly one opens after a time as long as this without facts.
 const FINDINGS_QUIET: Duration = Duration::from_secs(21);
+/// Visits, until one during which nothing changed.
+const VISITS_MAX: u32 = 3;
 /// Time for the sensor to end.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// A desk's and a phone's, CSS pixels.
@@ -198,22 +200,55 @@ fn is_well(visit: &Visit) -> Result<()> {
     Ok(())
 }
 
-fn figures_are_the_commands(seen: &Seen, inventory: &Inventory) -> Result<()> {
-    for (path, arguments) in [
-        ("/servers", &["servers"][..]),
-        ("/sessions", &["sessions"]),
-        ("/calls", &["calls"]),
-        ("/listeners", &["listeners"]),
-        ("/hosts", &["sensors"]),
-        ("/coverage", &["coverage"]),
-        ("/findings", &["findings", "--state", "open"]),
-    ] {
-        let expected = count(inventory, arguments)?;
+/// Pages that list what a command prints.
+const LISTS: [(&str, &[&str]); 7] = [
+    ("/servers", &["servers"]),
+    ("/sessions", &["sessions"]),
+    ("/calls", &["calls"]),
+    ("/listeners", &["listeners"]),
+    ("/hosts", &["sensors"]),
+    ("/coverage", &["coverage"]),
+    ("/findings", &["findings", "--state", "open"]),
+];
+const SHADOW: [&str; 3] = ["sessions", "--verdict", "shadow"];
+
+/// How many rows each command prints that a page is compared with.
+fn counts(inventory: &Inventory) -> Result<BTreeMap<&'static [&'static str], String>> {
+    let lists = LISTS.iter().map(|(_, arguments)| *arguments);
+    lists
+        .chain([&SHADOW[..]])
+        .map(|arguments| Ok((arguments, count(inventory, arguments)?)))
+        .collect()
+}
+
+/// What a browser sees of an inventory that nothing changes meanwhile: findings may still open and close for a pass or
+/// two after the sensor's last word, and no figure can be compared with one of another moment.
+fn visit_undisturbed(gnomon: &Gnomon) -> Result<(Seen, BTreeMap<&'static [&'static str], String>)> {
+    let inventory = gnomon.inventory()?;
+    for _ in 0..VISITS_MAX {
+        let before = counts(&inventory)?;
+        let seen = visit(gnomon)?;
+        let after = counts(&inventory)?;
+        if before == after {
+            return Ok((seen, after));
+        }
+        println!("visited again, the inventory changed: {before:?}, then {after:?}");
+    }
+    bail!("the inventory changed during each of {VISITS_MAX} visits")
+}
+
+fn figures_are_the_commands(
+    seen: &Seen,
+    counts: &BTreeMap<&'static [&'static str], String>,
+) -> Result<()> {
+    let count = |arguments: &[&'static str]| counts.get(arguments).context("a command's count");
+    for (path, arguments) in LISTS {
+        let expected = count(arguments)?;
         let visits: Vec<&Visit> = seen.visits.iter().filter(|v| v.path == path).collect();
         ensure!(visits.len() >= WIDTHS.len(), "{path} was not seen");
         for visit in visits {
             ensure!(
-                visit.total.as_ref() == Some(&expected),
+                visit.total.as_ref() == Some(expected),
                 "{path} says {:?}, gnomon {arguments:?} has {expected}",
                 visit.total
             );
@@ -228,16 +263,16 @@ fn figures_are_the_commands(seen: &Seen, inventory: &Inventory) -> Result<()> {
         ("Findings", &["findings", "--state", "open"]),
         ("Hosts", &["sensors"]),
     ] {
-        let expected = count(inventory, arguments)?;
+        let expected = count(arguments)?;
         ensure!(
             overview.tiles.get(tile) == Some(&Some(expected.clone())),
             "the overview's {tile} is {:?}, gnomon has {expected}",
             overview.tiles.get(tile)
         );
     }
-    let expected = count(inventory, &["sessions", "--verdict", "shadow"])?;
+    let expected = count(&SHADOW)?;
     ensure!(
-        seen.filtered.total.as_ref() == Some(&expected),
+        seen.filtered.total.as_ref() == Some(expected),
         "filtered by shadow there are {:?}, gnomon has {expected}",
         seen.filtered.total
     );
@@ -252,12 +287,9 @@ fn a_browser_sees_the_inventory() -> Result<()> {
     let mut sensor = gnomon.sensor.take().context("the sensor runs")?;
     sensor.signal(Signal::Terminate)?;
     sensor.wait(STOP_LIMIT)?;
-    // Findings follow from the sensor's last words within a pass or two.
     let inventory = gnomon.inventory()?;
-    steady(FINDING_LIMIT * 3, FINDINGS_QUIET, || {
-        Ok(inventory.rows(&["findings"])?.len())
-    })?;
-    let seen = visit(&gnomon)?;
+    steady(FINDING_LIMIT * 3, FINDINGS_QUIET, || counts(&inventory))?;
+    let (seen, counts) = visit_undisturbed(&gnomon)?;
 
     ensure!(seen.sign_in.status == 200 && seen.sign_in.again == 401);
     ensure!(
@@ -286,7 +318,7 @@ fn a_browser_sees_the_inventory() -> Result<()> {
         "links lead to {:?}",
         seen.leads_out
     );
-    figures_are_the_commands(&seen, &inventory)?;
+    figures_are_the_commands(&seen, &counts)?;
     let filtered = &seen.filtered;
     ensure!(
         filtered.complaints.is_empty() && filtered.violations.is_empty(),

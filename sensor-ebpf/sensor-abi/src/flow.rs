@@ -110,7 +110,7 @@ pub struct FlowState {
 
 /// Indices of the drop counters.
 pub mod drop {
-    /// The ring buffer was full: calls of which not everything was told, and other events.
+    /// The ring buffer was full: calls of which not everything was told.
     pub const RING_FULL: u32 = 0;
     /// User memory could not be read.
     pub const COPY_FAULT: u32 = 1;
@@ -124,8 +124,10 @@ pub mod drop {
     pub const COMPAT_CALL: u32 = 5;
     /// Bytes went past all user memory of this host (splice, sendfile, tee).
     pub const SPLICED: u32 = 6;
+    /// The ring buffer was full: events without bytes of a stream (processes, sockets, who uses what).
+    pub const EVENT_RING_FULL: u32 = 7;
     /// How many there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 8;
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 16);

@@ -22,6 +22,7 @@ const REASONS: [(u32, LossReason); drop::COUNT as usize] = [
     (drop::UNJUDGED_CAP, LossReason::UnjudgedCap),
     (drop::COMPAT_CALL, LossReason::CompatCall),
     (drop::SPLICED, LossReason::Spliced),
+    (drop::EVENT_RING_FULL, LossReason::EventRingFull),
 ];
 
 /// The drop counters, summed over all processors. A counter that cannot be read is left out.

@@ -1,6 +1,6 @@
 //! All sessions of the host, and what changed about them since it was last told.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::message::{Request, Response};
 use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber, WaitingCount};
@@ -89,6 +89,13 @@ impl SessionTable {
     /// All sessions.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()
+    }
+
+    /// The processes that sessions have.
+    #[must_use]
+    pub fn processes(&self) -> HashSet<ProcessKey> {
+        let both = |session: &Session| [session.client, session.server];
+        self.iter().flat_map(both).flatten().collect()
     }
 
     /// Ends a session.

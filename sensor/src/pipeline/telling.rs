@@ -10,18 +10,17 @@ use std::net::SocketAddr;
 use sha2::{Digest as _, Sha256};
 
 use super::listening::{ListenersTold, named};
+use super::tools::{Previous, ToolsTold};
 use super::{Output, Pipeline};
 use crate::event::UnixNs;
 use crate::mcp::session::{Outline, Session, SessionNumber};
-use crate::observation::{self, Body, Call, Observation, ServerKey, SessionId, Tools};
+use crate::observation::{self, Body, Call, Observation, SessionId, Tools};
 use crate::process::listeners::Place;
 use crate::redact;
 use crate::statement::{Sources, policy_facts};
 
 /// A session that goes on is stated this often, with its new counts.
 const GOES_ON_NS: u64 = 5_000_000_000;
-/// Tool definitions remembered, over all servers.
-const TOOLS_MAX: usize = 65_536;
 
 /// What was stated so far.
 #[derive(Default)]
@@ -29,7 +28,7 @@ pub(super) struct Told {
     sessions: HashMap<SessionNumber, ToldSession>,
     /// Sessions that went on and are stated again when their time comes.
     due: BTreeSet<(UnixNs, SessionNumber)>,
-    tools: HashMap<(ServerKey, String), String>,
+    tools: ToolsTold,
     pub(super) listeners: ListenersTold,
     /// Where sessions over unix sockets are served; none: on no named socket.
     pub(super) unix: HashMap<SessionNumber, Option<Place>>,
@@ -233,23 +232,17 @@ impl Pipeline {
                 continue;
             };
             for tool in tools {
-                let digest = tool.digest.to_string();
                 let name = redact::text(&tool.name);
-                let key = (server.clone(), name.clone());
-                if self.told.tools.get(&key) == Some(&digest) {
+                let Some(Previous(previous)) = self.told.tools.note(&server, &name, tool.digest)
+                else {
                     continue;
-                }
-                if self.told.tools.len() >= TOOLS_MAX {
-                    self.told.tools.clear();
-                }
-                let previous = self.told.tools.insert(key, digest.clone());
-                let server = server.clone();
+                };
                 let body = Body::Tools(Tools {
-                    server,
+                    server: server.clone(),
                     tool: name,
-                    digest,
+                    digest: tool.digest.to_string(),
                     first: now,
-                    previous,
+                    previous: previous.map(|digest| digest.to_string()),
                 });
                 output.observations.push(Observation { time: now, body });
             }

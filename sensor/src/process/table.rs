@@ -7,6 +7,8 @@ use crate::event::{Exec, ProcessKey, UnixNs};
 
 /// How long an ended process is still known: answers and rows about it arrive late.
 const EXITED_KEPT_NS: u64 = 60_000_000_000;
+/// How many ended processes are known: a build makes hundreds a second, and they are seldom asked about.
+const EXITED_MAX: usize = 8192;
 /// How far up the ancestors are searched; deeper trees are cut.
 const ANCESTORS_MAX: usize = 16;
 
@@ -70,10 +72,10 @@ impl ProcessTable {
         }
     }
 
-    /// Forgets what ended long ago.
+    /// Forgets what ended long ago, or before many others.
     pub fn tick(&mut self, now: UnixNs) {
         while let Some(&(time, process)) = self.exited.front()
-            && time.saturating_add(EXITED_KEPT_NS) < now
+            && (time.saturating_add(EXITED_KEPT_NS) < now || self.exited.len() > EXITED_MAX)
         {
             self.exited.pop_front();
             self.entries.remove(&process);
@@ -185,6 +187,20 @@ mod tests {
         assert!(table.is_gone(key(1)) && table.image(key(1)).is_some());
         table.tick(1001 + EXITED_KEPT_NS);
         assert!(table.image(key(1)).is_none());
+    }
+
+    #[test]
+    fn of_many_that_ended_the_last_are_known() {
+        let mut table = ProcessTable::new(2 * EXITED_MAX);
+        let last = u32::try_from(EXITED_MAX).unwrap() + 9;
+        for pid in 0..=last {
+            table.exec(exec(pid, "/bin/x"));
+            table.exit(1000, key(pid));
+        }
+        table.tick(1000);
+        assert!(table.image(key(9)).is_none() && table.image(key(last)).is_some());
+        assert_eq!(table.entries.len(), EXITED_MAX);
+        assert_eq!(table.take_evicted(), 0);
     }
 
     #[test]

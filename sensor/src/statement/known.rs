@@ -1,7 +1,7 @@
 //! What was learned of processes for statements, kept: a process can be asked about only while it lives,
 //! and its session is stated a last time when it is gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::event::{Exec, ProcessKey};
@@ -53,6 +53,14 @@ impl Known {
             entry.identity = identify(&image, &mut entry.package, host);
         }
         entry.identity.clone()
+    }
+
+    /// Forgets those that are gone and whose sessions are over.
+    pub(crate) fn tick(&mut self, processes: &ProcessTable, in_sessions: &HashSet<ProcessKey>) {
+        self.processes.retain(|process, _| {
+            in_sessions.contains(process)
+                || (processes.image(*process).is_some() && !processes.is_gone(*process))
+        });
     }
 
     fn entry(

@@ -3,6 +3,7 @@
 mod any_bytes;
 mod codings;
 mod hostile;
+mod http_losses;
 mod legacy_sse;
 mod losses;
 mod modern;

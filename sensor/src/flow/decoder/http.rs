@@ -66,6 +66,10 @@ impl HttpFlow {
         out: &mut Vec<Frame>,
     ) {
         if lane.from == self.client {
+            if lost > 0 {
+                // What waits answers what was lost, not the request that comes now.
+                self.release(lane.flow, out);
+            }
             self.feed(lane.flow, http1::Side::Client, lost, bytes, out);
             if self.outstanding > 0 {
                 self.release(lane.flow, out);

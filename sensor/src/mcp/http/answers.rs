@@ -309,6 +309,11 @@ impl Http {
         sessions: &mut SessionTable,
     ) {
         let Some(number) = self.session_of_stream(key, messages, flows, sessions) else {
+            let of_mcp = flows.get(key.0).is_some_and(|flow| flow.pinned);
+            let unread = |exchange: &Exchange| exchange.orphan || exchange.request.is_unread();
+            if of_mcp && self.exchanges.get(key).is_some_and(unread) {
+                sessions.lose(LossReason::RequestUnread, messages.len() as u64);
+            }
             return;
         };
         for message in messages {
