@@ -2,9 +2,13 @@
 
 use super::{Output, Pipeline, SWEEP_NS};
 
-use crate::event::{EndKey, FlowVerdict, LossReason, UnixNs};
+use crate::event::{Channel, EndKey, FlowVerdict, LossReason, UnixNs};
 use crate::flow::decoder::Reading;
-use crate::flow::{FlowId, Lane, LaneUse, Side};
+use crate::flow::{Flow, FlowId, Lane, LaneUse, Side};
+
+/// A pipe or local socket that nobody used for so long and that is no session's is forgotten, here and in the kernel: the
+/// process that made it may live on, and nobody tells when it closed it. If it is used again, that is a new flow.
+const IDLE_NS: u64 = 60_000_000_000;
 
 /// Lanes whose answers are looked for in one turn; the others wait for the next request.
 const REOPENED_MAX: usize = 64;
@@ -120,6 +124,15 @@ impl Pipeline {
         }
     }
 
+    fn is_forgotten(&self, now: UnixNs, flow: &Flow) -> bool {
+        // The end of a connection is told.
+        flow.channel != Channel::Tcp
+            && flow.last_used.saturating_add(IDLE_NS) <= now
+            && !flow.pinned
+            && !self.stdio.uses(flow.id)
+            && !self.http.uses(flow.id)
+    }
+
     /// Forgets flows that nobody uses any more, and those that have ended: pipes tell nobody when they go.
     pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
         let exited = std::mem::take(&mut self.exited);
@@ -128,7 +141,7 @@ impl Pipeline {
             .flows
             .iter()
             .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
-            .filter(|flow| flow.ending || flow.is_deserted())
+            .filter(|flow| flow.ending || flow.is_deserted() || self.is_forgotten(now, flow))
             .map(|flow| flow.id)
             .collect();
         for id in over {

@@ -250,6 +250,11 @@ impl Pipeline {
     }
 
     fn forget(&mut self, number: SessionNumber) {
+        for flow in self.stdio.flows_of(number) {
+            if let Some(flow) = self.flows.get_mut(flow) {
+                flow.pinned = false;
+            }
+        }
         self.sessions.forget(number);
         self.stdio.forget(number);
         self.http.forget(number);

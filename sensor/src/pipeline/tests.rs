@@ -320,3 +320,92 @@ fn a_recording_that_goes_through_a_pipeline_is_no_session() {
     // The same pipeline with a server in its middle.
     assert_eq!(passes_on(&[INITIALIZE], &[INITIALIZED], true, true), 1);
 }
+
+/// Lets time pass in which nothing happens.
+fn pass(run: &mut Run, ns: u64) {
+    run.now += ns;
+    run.pipeline.state(run.now, &mut run.output);
+}
+
+#[test]
+fn pipes_that_a_living_process_left_behind_are_forgotten() {
+    let mut run = Run::new();
+    for inode in 1000..2000 {
+        run.event(moved(CLIENT, inode, Direction::Write, 0, b"a line\n"));
+    }
+    assert_eq!(run.pipeline.flows.iter().count(), 1000);
+    pass(&mut run, 61_000_000_000);
+    assert_eq!(run.pipeline.flows.iter().count(), 0);
+    assert_eq!(
+        run.output.closed.len(),
+        1000,
+        "the kernel forgets them, too"
+    );
+    assert!(run.pipeline.counters().lost.is_empty());
+}
+
+#[test]
+fn a_session_that_is_quiet_for_hours_goes_on() {
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    // Some servers are only now being downloaded.
+    pass(&mut run, 600_000_000_000);
+    run.answer(0, INITIALIZED);
+    pass(&mut run, 7_200_000_000_000);
+    run.ask("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n");
+    run.answer(
+        0,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"tools\":[]}}\n",
+    );
+    run.event(Body::Exit { process: SERVER });
+    let answered = |observation: &&Observation| {
+        matches!(&observation.body, observation::Body::Call(call)
+            if call.method == "tools/list" && call.status == observation::CallStatus::Ok)
+    };
+    assert_eq!(run.output.observations.iter().filter(answered).count(), 1);
+    let ids: HashSet<_> = run.sessions().iter().map(|session| &session.id).collect();
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn what_was_known_of_sessions_that_are_over_is_forgotten() {
+    let mut run = Run::new();
+    for number in 0..200 {
+        let client = ProcessKey {
+            pid: 1000 + number,
+            start_ns: 1,
+        };
+        let server = ProcessKey {
+            pid: 5000 + number,
+            start_ns: 1,
+        };
+        let (asks, answers) = (
+            u64::from(10_000 + 2 * number),
+            u64::from(10_001 + 2 * number),
+        );
+        run.event(moved(
+            client,
+            asks,
+            Direction::Write,
+            0,
+            INITIALIZE.as_bytes(),
+        ));
+        run.event(moved(server, asks, Direction::Read, 0, b""));
+        run.event(moved(
+            server,
+            answers,
+            Direction::Write,
+            0,
+            INITIALIZED.as_bytes(),
+        ));
+        run.event(Body::Exit { process: server });
+        run.event(Body::Exit { process: client });
+    }
+    assert!(run.pipeline.known.len() >= 200);
+    pass(&mut run, 70_000_000_000);
+    pass(&mut run, 10_000_000_000);
+    assert_eq!(run.pipeline.known.len(), 0);
+    assert_eq!(run.pipeline.sessions.iter().count(), 0);
+    assert_eq!(run.pipeline.flows.iter().count(), 0);
+    assert!(run.pipeline.readers.is_empty());
+}

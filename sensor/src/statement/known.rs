@@ -63,6 +63,12 @@ impl Known {
         });
     }
 
+    /// How many processes are known.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.processes.len()
+    }
+
     fn entry(
         &mut self,
         key: ProcessKey,
