@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
+    accuracy,
     bystander::{Bystanders, CONTROL_USER, USER},
     claims::{Watch, claims, claims_about, last_stats},
     deadline::settle,
@@ -55,7 +56,26 @@ pub(crate) fn measure(options: &Options) -> Result<Vec<Figure>> {
         Ok(())
     })?;
     let said = watch.stop()?;
+    accuracy::write("negatives", &table(&said, worked, &runs))?;
     figures(&said, worked, &runs)
+}
+
+/// For docs/accuracy.md.
+fn table(said: &[serde_json::Value], worked: Duration, runs: &BTreeMap<&str, Runs>) -> String {
+    let mut lines = vec![
+        "| work (tests/peers/negatives) | runs to the end | failed |".to_owned(),
+        "|---|---|---|".to_owned(),
+    ];
+    for (name, Runs { done, failed }) in runs {
+        lines.push(format!("| {name} | {done} | {failed} |"));
+    }
+    lines.push(String::new());
+    lines.push(format!(
+        "Claims of MCP about any of it, in {:.0} minutes: **{}**.",
+        worked.as_secs_f64() / 60.0,
+        claims_about(said, USER).len()
+    ));
+    lines.join("\n")
 }
 
 /// How often a script ran.
