@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::answer::Answer;
 use crate::api::Api;
-use crate::format::{self, Paper};
+use crate::format::{self, Asked, Format, Paper};
 use crate::view::{self, View};
 use crate::{page, place, policy, report, show, sql};
 
@@ -59,33 +59,6 @@ struct Common {
     /// How to print [default: table; of a report: html]
     #[arg(long, global = true, value_enum)]
     format: Option<Asked>,
-}
-
-/// How rows are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// For people: the columns that fit.
-    Table,
-    /// One array of objects.
-    Json,
-    /// All columns.
-    Csv,
-}
-
-/// What may be asked for: rows, or a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Asked {
-    /// For people: the columns that fit
-    Table,
-    /// One array of objects, keys are the view's columns; of a report one object
-    Json,
-    /// All columns, RFC 4180; what a spreadsheet would run as a formula gets a ' in front
-    Csv,
-    /// Of a report: one page, for a browser and for A4
-    Html,
-    /// Of a report, in a later version
-    #[value(hide = true)]
-    Pdf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,7 +111,9 @@ impl Command {
         let format = match (&self.action, asked) {
             // Before anything is asked of the collector.
             (Action::Report(_), _) => {
-                report::form(asked);
+                if let Err(wrong) = report::form(asked) {
+                    usage(wrong);
+                }
                 Format::Table
             }
             (_, None | Some(Asked::Table)) => Format::Table,
@@ -186,7 +161,7 @@ impl Command {
 }
 
 /// Ends as clap does where a command line is wrong: exit status 2.
-pub(crate) fn usage(what: &str) -> ! {
+fn usage(what: &str) -> ! {
     Command::command()
         .error(ErrorKind::InvalidValue, what)
         .exit()

@@ -6,6 +6,35 @@ pub(crate) mod table;
 
 use std::io::{self, IsTerminal};
 
+use clap::ValueEnum;
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people: the columns that fit.
+    Table,
+    /// One array of objects.
+    Json,
+    /// All columns.
+    Csv,
+}
+
+/// What may be asked for: rows, or a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Asked {
+    /// For people: the columns that fit
+    Table,
+    /// One array of objects, keys are the view's columns; of a report one object
+    Json,
+    /// All columns, RFC 4180; what a spreadsheet would run as a formula gets a ' in front
+    Csv,
+    /// Of a report: one page, for a browser and for A4
+    Html,
+    /// Of a report, in a later version
+    #[value(hide = true)]
+    Pdf,
+}
+
 /// What a table is written on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paper {

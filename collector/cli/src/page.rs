@@ -7,8 +7,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
-use crate::command::Format;
 use crate::escape;
+use crate::format::Format;
 
 const PATH: &str = "/api/v1/page-link";
 const EXAMPLES: &str = "\

@@ -10,8 +10,8 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Api, Remark};
-use crate::command::Format;
 use crate::escape;
+use crate::format::Format;
 
 const PATH: &str = "/api/v1/policy";
 /// The collector takes no longer one.

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::api::Api;
-use crate::command::{Asked, usage};
 use crate::escape;
+use crate::format::Asked;
 
 /// The collector gives up on a report before.
 pub(crate) const TIMEOUT_S: u64 = 300;
@@ -50,22 +50,22 @@ fn length(text: &str) -> Result<String, &'static str> {
     Ok(text.to_owned())
 }
 
-/// The form the collector is asked for; ends with status 2 where a report has no such form.
-pub(crate) fn form(format: Option<Asked>) -> &'static str {
+/// The form the collector is asked for; what to do instead, where a report has no such form.
+pub(crate) const fn form(format: Option<Asked>) -> Result<&'static str, &'static str> {
     match format {
-        None | Some(Asked::Html) => "html",
-        Some(Asked::Json) => "json",
-        Some(Asked::Pdf) => usage(
+        None | Some(Asked::Html) => Ok("html"),
+        Some(Asked::Json) => Ok("json"),
+        Some(Asked::Pdf) => Err(
             "pdf is not made in this version: take --format html and print it, it is laid out for A4",
         ),
-        Some(Asked::Table | Asked::Csv) => usage("a report is --format html or json"),
+        Some(Asked::Table | Asked::Csv) => Err("a report is --format html or json"),
     }
 }
 
 impl Wanted {
     /// Has it made and writes it. `format` as the command line has it.
     pub(crate) fn run(self, api: &Api, format: Option<Asked>) -> Result<()> {
-        let format = form(format);
+        let format = form(format).map_err(anyhow::Error::msg)?;
         let pairs = [
             ("period", self.period),
             ("from", self.from),

@@ -11,9 +11,8 @@ use serde::Deserialize;
 
 use crate::answer::Section;
 use crate::api::Api;
-use crate::command::Format;
 use crate::escape;
-use crate::format::{self, Paper, csv};
+use crate::format::{self, Format, Paper, csv};
 
 const SERVER_EXAMPLES: &str = "\
 Examples:
