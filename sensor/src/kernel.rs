@@ -4,6 +4,7 @@
 //! [`Kernel::attach`] first, then [`crate::snapshot::snapshot`], so that nothing falls between. All
 //! links are descriptors of this process: when it ends, however it ends, nothing of ours stays.
 
+mod capability;
 pub mod clock;
 mod error;
 mod judge;

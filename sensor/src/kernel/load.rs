@@ -9,9 +9,9 @@ use aya::{
 };
 
 use super::{
-    AttachError, Judge, Losses, Ring, losses, offsets,
-    support::{self, Capability},
-    warning,
+    AttachError, Judge, Losses, Ring,
+    capability::{self, Capability},
+    losses, offsets, warning,
 };
 use crate::event::{EndKey, FlowVerdict, LossReason};
 
@@ -78,7 +78,7 @@ impl Kernel {
     /// # Errors
     /// Each says what is missing and what to do.
     pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
-        let missing = support::missing(&[Capability::Bpf, Capability::Perfmon]);
+        let missing = capability::missing(&[Capability::Bpf, Capability::Perfmon]);
         if !missing.is_empty() {
             return Err(AttachError::NotPermitted {
                 missing: missing.join(", "),

@@ -9,67 +9,11 @@ use aya::{
     sys::{BpfHelper, is_helper_supported, is_map_supported},
 };
 
-use super::{Settings, load, offsets};
-
-/// A capability of capabilities(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capability {
-    /// Load programs, make maps.
-    Bpf,
-    /// Tracing programs.
-    Perfmon,
-    /// Read other users' /proc entries.
-    SysPtrace,
-    /// Read other users' files.
-    DacReadSearch,
-}
-
-impl Capability {
-    const fn bit(self) -> u32 {
-        match self {
-            Self::DacReadSearch => 2,
-            Self::SysPtrace => 19,
-            Self::Perfmon => 38,
-            Self::Bpf => 39,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Bpf => "CAP_BPF",
-            Self::Perfmon => "CAP_PERFMON",
-            Self::SysPtrace => "CAP_SYS_PTRACE",
-            Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
-        }
-    }
-}
-
-/// Old name of what CAP_BPF and CAP_PERFMON are parts of; it implies both.
-const CAP_SYS_ADMIN: u32 = 21;
-
-/// Names of those of `wanted` that this process does not have.
-#[must_use]
-pub fn missing(wanted: &[Capability]) -> Vec<&'static str> {
-    let effective = effective();
-    let has = |bit: u32| effective & (1 << bit) != 0;
-    wanted
-        .iter()
-        .filter(|capability| {
-            let implied = matches!(capability, Capability::Bpf | Capability::Perfmon);
-            !(has(capability.bit()) || (implied && has(CAP_SYS_ADMIN)))
-        })
-        .map(|capability| capability.name())
-        .collect()
-}
-
-fn effective() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
-        .unwrap_or(0)
-}
+use super::{
+    Settings,
+    capability::{Capability, missing},
+    load, offsets,
+};
 
 /// One thing that the sensor would like to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
