@@ -2,8 +2,7 @@
 
 use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader};
-use super::message::Id;
-use super::value::{Keys, clean, id};
+use super::value::{Id, Keys, clean, id};
 
 /// What the outermost object holds.
 #[derive(Default)]

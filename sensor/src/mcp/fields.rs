@@ -1,9 +1,16 @@
 //! What of a message's `params`, `result` and `error` is looked at: read once, in the order it comes.
 
 use super::json::{NotJson, Reader, Shape};
-use super::message::{ERROR_BYTES_MAX, Id, Peer, URI_BYTES_MAX};
 use super::tools::ToolList;
-use super::value::{Keys, Revision, cut, id, is_object, name, peer, revisions, whole_number};
+use super::value::{
+    Id, Keys, Peer, Revision, cut, id, is_object, name, peer, revisions, whole_number,
+};
+
+/// Longest error message that is kept, in bytes.
+pub const ERROR_BYTES_MAX: usize = 1024;
+
+/// Longest resource URI that is kept, in bytes.
+pub const URI_BYTES_MAX: usize = 4096;
 
 /// `_meta`, the keys that MCP itself defines.
 #[derive(Default)]

@@ -6,22 +6,15 @@ use std::fmt;
 
 pub use excerpt::excerpt;
 
+pub use super::fields::{ERROR_BYTES_MAX, URI_BYTES_MAX};
+pub use super::value::{Id, NAME_BYTES_MAX, Peer};
+
 use super::envelope::Envelope;
 use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader, Shape};
 use super::signature::{self, Marks};
-use super::tools::{Digest, Tool};
+use super::tools::Tool;
 use super::value::Revision;
-
-/// Longest method, tool, prompt, client or server name that is kept, in bytes. Control characters are
-/// replaced, more is cut off.
-pub const NAME_BYTES_MAX: usize = 256;
-
-/// Longest error message that is kept, in bytes.
-pub const ERROR_BYTES_MAX: usize = 1024;
-
-/// Longest resource URI that is kept, in bytes.
-pub const URI_BYTES_MAX: usize = 4096;
 
 /// Most messages of one batch; more are counted and left out.
 pub const BATCH_MAX: usize = 1024;
@@ -67,19 +60,6 @@ pub enum Kind {
     Response(Response),
 }
 
-/// What ties an answer to its request.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Id {
-    /// A whole number that a double holds, `1` or `1.0`.
-    Number(i64),
-    /// Any other number, as a double has it.
-    Decimal(String),
-    /// A string of at most 128 bytes.
-    Text(String),
-    /// The digest of a longer string.
-    Long(Digest),
-}
-
 /// Which of the two ways of speaking MCP a message belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Era {
@@ -90,15 +70,6 @@ pub enum Era {
     Legacy,
     /// Revisions from 2026-07-28 on: every request carries its revision.
     Modern,
-}
-
-/// What a client or a server says it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Peer {
-    /// Name; none when missing or empty.
-    pub name: Option<String>,
-    /// Version; none when missing or empty.
-    pub version: Option<String>,
 }
 
 /// A request.

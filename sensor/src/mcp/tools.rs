@@ -1,8 +1,6 @@
 //! Tool definitions and their digests.
 
-use std::fmt;
-
-use sha2::{Digest as _, Sha256};
+pub use super::value::Digest;
 
 use super::canonical;
 use super::json::{NotJson, Reader};
@@ -15,38 +13,13 @@ pub const TOOLS_MAX: usize = 4096;
 /// as it is written. Real ones have a few KB: this bounds what a hostile list costs.
 const CANONICAL_BYTES_MAX: usize = 1024 * 1024;
 
-/// SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Digest(pub [u8; 32]);
-
-impl fmt::Display for Digest {
-    /// Lower-case hexadecimal.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 /// One tool of a `tools/list` answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tool {
-    /// Its name, cleaned (see [`super::message::NAME_BYTES_MAX`]).
+    /// Its name, cleaned (see [`super::value::NAME_BYTES_MAX`]).
     pub name: String,
     /// Digest of the whole definition in canonical form: the same however it was written.
     pub digest: Digest,
-}
-
-impl Digest {
-    /// Of some bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
 }
 
 /// The tools of a list, and what they say of the protocol.

@@ -1,10 +1,15 @@
 //! The values that matter, bounded and cleaned: names, ids, revisions, peers.
 
 use std::borrow::Cow;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
 
 use super::json::{NotJson, Reader, Shape};
-use super::message::{Id, NAME_BYTES_MAX, Peer};
-use super::tools::Digest;
+
+/// Longest method, tool, prompt, client or server name that is kept, in bytes. Control characters are
+/// replaced, more is cut off.
+pub const NAME_BYTES_MAX: usize = 256;
 
 /// Longest id that is kept as it is, in bytes.
 const ID_BYTES_MAX: usize = 128;
@@ -14,6 +19,53 @@ const EXACT_MAX: u64 = 1 << 53;
 
 /// Most revisions that are kept of a list; there have been five in two years.
 const REVISIONS_MAX: usize = 32;
+
+/// What ties an answer to its request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Id {
+    /// A whole number that a double holds, `1` or `1.0`.
+    Number(i64),
+    /// Any other number, as a double has it.
+    Decimal(String),
+    /// A string of at most 128 bytes.
+    Text(String),
+    /// The digest of a longer string.
+    Long(Digest),
+}
+
+/// What a client or a server says it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Peer {
+    /// Name; none when missing or empty.
+    pub name: Option<String>,
+    /// Version; none when missing or empty.
+    pub version: Option<String>,
+}
+
+/// SHA-256.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    /// Lower-case hexadecimal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Digest {
+    /// Of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
 
 /// Keys that were seen in one object. Said of the keys that matter only.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::super::signature::{Mark, Sign};
+use super::super::tools::Digest;
 use super::*;
 
 fn one(text: &str) -> Message {
