@@ -11,11 +11,14 @@ mod argv;
 mod clean;
 mod formats;
 mod names;
+mod percent;
 mod phrases;
+mod place;
 mod random;
 mod shell;
 mod text;
 mod url;
+mod value;
 mod words;
 
 #[cfg(test)]

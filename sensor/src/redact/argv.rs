@@ -1,7 +1,8 @@
 //! Command lines: flags and their values, headers, variables, `user:password`.
 
+use super::value::is_secret_value;
 use super::{
-    ARGS_MAX, REDACTED, header, names, shell, text, text as redact_text, url as redact_url,
+    ARGS_MAX, REDACTED, header, names, place, shell, text as redact_text, url as redact_url,
 };
 
 /// What the arguments before say of the next one.
@@ -83,17 +84,15 @@ fn one(argument: &str, expect: Expect) -> String {
             plain(argument)
         }
         Expect::Credentials if is_scheme(argument) => redact_text(argument),
-        Expect::Secret | Expect::Credentials if !text::is_secret_value(argument) => {
-            redact_text(argument)
-        }
+        Expect::Secret | Expect::Credentials if !is_secret_value(argument) => redact_text(argument),
         Expect::Secret | Expect::Credentials => REDACTED.to_owned(),
-        Expect::Password if text::is_secret_flag("-p", argument) => REDACTED.to_owned(),
+        Expect::Password if place::is_secret_flag("-p", argument) => REDACTED.to_owned(),
         Expect::Header => header_argument(argument),
         Expect::Variable => variable(argument).unwrap_or_else(|| plain(argument)),
         Expect::User => user(argument, false),
         Expect::Login => user(argument, true),
         Expect::StrongForm if is_strong_form(argument) => REDACTED.to_owned(),
-        Expect::Word if !flag && text::is_secret_value(argument) => REDACTED.to_owned(),
+        Expect::Word if !flag && is_secret_value(argument) => REDACTED.to_owned(),
         Expect::StrongForm | Expect::Word => plain(argument),
         Expect::Nothing | Expect::Password => plain(argument),
     }
@@ -206,7 +205,7 @@ fn plain(argument: &str) -> String {
     }
     match argument.split_once('=') {
         Some((name, value)) if is_name(name) => {
-            let secret = names::is_secret_parameter(name) && text::is_secret_value(value);
+            let secret = names::is_secret_parameter(name) && is_secret_value(value);
             let value = if secret {
                 REDACTED.to_owned()
             } else {
@@ -255,7 +254,7 @@ fn variable(argument: &str) -> Option<String> {
             | "PORT"
             | "HOST"
     );
-    let keep = !text::is_secret_value(value)
+    let keep = !is_secret_value(value)
         || (!names::is_secret(name) && (short_number || address || plain_name));
     let value = if keep {
         value_text(value)
@@ -270,7 +269,7 @@ fn header_argument(argument: &str) -> String {
         Some((_, "")) => argument.to_owned(),
         Some((name, value)) => {
             let blank = if value.starts_with(' ') { " " } else { "" };
-            if text::is_secret_value(value.trim()) {
+            if is_secret_value(value.trim()) {
                 format!(
                     "{}:{blank}{}",
                     redact_text(name),

@@ -4,49 +4,50 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::{REDACTED, names, text};
+use super::value::{PACKAGE_KINDS, is_secret_value, looks_made_up, regex};
+use super::{REDACTED, names};
 
 /// `login failed for bob:…`.
 static LOGIN: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r#"(?i)(\b(?:log-?[io]n|log in|sign-?in|auth|authenticat[a-z]{1,4}|credentials?|password|denied|rejected)\b[^:]{0,48}?\b(?:for|as|with|user|of|from)\s+["'`]?)([A-Za-z0-9._+-]{1,64}:[^\s"'`]+)"#,
     )
 });
 
 /// `credentials (bob, …)`.
 static TUPLE: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r#"(?i)(\b(?:credentials?|creds|login|logon|user\s?/\s?pass(?:word)?)\s{0,3}[:=]?\s{0,3}\(\s{0,3}[^,()]{1,64},\s{0,3})([^)]+)"#,
     )
 });
 
 /// `PIN 161682`, `verification code is 161682`. Three digits and fewer are pins of a chip.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r"(?i)(\b(?:pin|otp|totp|passcode|cvv|(?:verification|security|one-time|access|2fa|mfa|sms)\s+code)(?:\s+(?:code|number))?(?:\s+(?:is|was|of|for))?[\s:=#]{1,4})([0-9](?:[ -]?[0-9]){3,11})\b",
     )
 });
 
 /// `user bob / …`.
 static PAIR: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r#"(?i)(\b(?:user(?:[\s_-]?name)?|login|logon|account|creds?|credentials?)\s{0,3}[:=]?\s{0,3}["'`]?[A-Za-z0-9._@+-]{1,64}["'`]?\s{1,3}/\s{1,3}["'`]?)([^\s"'`]+)"#,
     )
 });
 /// What makes a pair one of name and password even where the second could be a word.
 static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r"(?i)\b(?:log-?[io]n|log in|sign-?in|auth|authenticat[a-z]{1,4}|credentials?|password|denied|rejected|invalid|wrong|bad)\b",
     )
 });
 
 /// The beginning of an element, also escaped.
 static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r"(?:<|&lt;|\\u003c)([A-Za-z][A-Za-z0-9_.:-]{0,127})(?:\s[^<>&\\]{0,256})?(?:>|&gt;|\\u003e)\s{0,8}(?:<!\[CDATA\[)?",
     )
 });
-static ELEMENT_END: LazyLock<Regex> = LazyLock::new(|| text::regex(r"(?:<|&lt;|\\u003c)/?|\]\]>"));
+static ELEMENT_END: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:<|&lt;|\\u003c)/?|\]\]>"));
 
 /// Replaces what phrases and elements announce.
 pub(super) fn pass(text: &str) -> String {
@@ -79,7 +80,7 @@ fn pairs(text: &str) -> String {
         let at = found.get(0).map_or(0, |all| all.start());
         let value = &found[2];
         let refused = || REFUSED.is_match(&text[..at]);
-        let secret = text::is_secret_value(value) && (text::looks_made_up(value) || refused());
+        let secret = is_secret_value(value) && (looks_made_up(value) || refused());
         if secret {
             format!("{}{REDACTED}", &found[1])
         } else {
@@ -98,8 +99,8 @@ fn login(found: &Captures<'_>) -> String {
         && !password[digits..].starts_with(|c: char| c.is_alphanumeric() || c == '_');
     let other = port
         || password.starts_with("//")
-        || text::PACKAGE_KINDS.contains(&name)
-        || !text::is_secret_value(password);
+        || PACKAGE_KINDS.contains(&name)
+        || !is_secret_value(password);
     if other {
         found[0].to_owned()
     } else {
@@ -124,7 +125,7 @@ fn elements(text: &str) -> String {
             let value = &after[..stop.map_or(after.len(), |m| m.start())];
             let closed = stop.is_some_and(|m| m.as_str().ends_with(['/', '>']));
             let sentence = before.ends_with(char::is_whitespace) && !closed;
-            if !sentence && text::is_secret_value(value.trim()) {
+            if !sentence && is_secret_value(value.trim()) {
                 out.push_str(REDACTED);
                 rest = &after[value.len()..];
             }

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::{REDACTED, text};
+use super::REDACTED;
+use super::value::{is_secret_value, regex};
 
 /// Flags that take `user:password`.
 pub(super) const USER_FLAGS: &[&str] = &[
@@ -18,22 +19,21 @@ pub(super) const USER_FLAGS: &[&str] = &[
 
 /// What a password is piped into.
 static PIPED: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(
+    regex(
         r#"(?i)\b((?:echo|printf)\s+(?:-[ne]+\s+)*)("[^"]*"|'[^']*'|[^|]+?)(\s*\|\s*(?:sudo\s[^|;&]*?-S\b|chpasswd|passwd|(?:\S+\s+)?(?:su|kinit|cryptsetup)\b|[^|;&]*?-stdin\b|[^|;&]*?--passphrase-fd\b))"#,
     )
 });
 
 /// Programs that take a password right after `-p`, and the `-p…` after one.
 static ATTACHED_PROGRAM: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(r"\b(?:mysql[a-z]*|mariadb[a-z-]*|sshpass|7z[ar]?|u?n?rar)(?:\.exe)?\s")
+    regex(r"\b(?:mysql[a-z]*|mariadb[a-z-]*|sshpass|7z[ar]?|u?n?rar)(?:\.exe)?\s")
 });
 static ATTACHED: LazyLock<Regex> =
-    LazyLock::new(|| text::regex(r#"(\s["']?-h?p)("[^"]+"|'[^']+'|[^\s"']+)"#));
+    LazyLock::new(|| regex(r#"(\s["']?-h?p)("[^"]+"|'[^']+'|[^\s"']+)"#));
 
 /// `-ubob:…`.
-static ATTACHED_USER: LazyLock<Regex> = LazyLock::new(|| {
-    text::regex(r#"(^|[\s"'(\[,])(-[uU]["']?)([A-Za-z0-9._@\\-]{1,64}:[^\s"']+)"#)
-});
+static ATTACHED_USER: LazyLock<Regex> =
+    LazyLock::new(|| regex(r#"(^|[\s"'(\[,])(-[uU]["']?)([A-Za-z0-9._@\\-]{1,64}:[^\s"']+)"#));
 
 /// Whether `program` (no folders) takes a password right after `-p`.
 pub(super) fn attaches_password(program: &str) -> bool {
@@ -57,7 +57,7 @@ pub(super) fn pass(text: &str) -> String {
     if text.contains('|') {
         text = PIPED
             .replace_all(&text, |found: &Captures<'_>| {
-                if text::is_secret_value(&found[2]) {
+                if is_secret_value(&found[2]) {
                     format!("{}{REDACTED}{}", &found[1], &found[3])
                 } else {
                     found[0].to_owned()
@@ -77,7 +77,7 @@ fn attached(text: &str) -> String {
     };
     let (before, after) = text.split_at(program.end() - 1);
     let after = ATTACHED.replace_all(after, |found: &Captures<'_>| {
-        if text::is_secret_value(&found[2]) {
+        if is_secret_value(&found[2]) {
             format!("{}{REDACTED}", &found[1])
         } else {
             found[0].to_owned()
@@ -97,7 +97,7 @@ pub(super) fn user(pair: &str, slash: bool) -> Option<&str> {
         || name.starts_with('+')
         || password.is_empty()
         || password.starts_with("//");
-    if none || !text::is_secret_value(password) {
+    if none || !is_secret_value(password) {
         return None;
     }
     Some(&pair[..=at])

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{REDACTED, formats, names, text, words};
+use super::{REDACTED, formats, names, percent, place, words};
 
 /// Longest scheme taken for one.
 const SCHEME_BYTES_MAX: usize = 32;
@@ -235,7 +235,7 @@ fn path(path: &str) -> String {
 
 /// A segment, with parameters (`;token=x`) and encodings.
 fn path_segment(segment: &str) -> String {
-    let decoded = words::percent_decode(&words::percent_decode(segment));
+    let decoded = percent::decode(&percent::decode(segment));
     let secret = |text: &str| {
         formats::pass(text) != text
             || text
@@ -248,7 +248,7 @@ fn path_segment(segment: &str) -> String {
         return REDACTED.to_owned();
     }
     // `user:password@host` where a proxy or a client took it for a path.
-    if segment.contains(':') && segment.contains('@') && text::user_info(segment) != segment {
+    if segment.contains(':') && segment.contains('@') && place::user_info(segment) != segment {
         return REDACTED.to_owned();
     }
     match segment.split_once(['=', ':']) {

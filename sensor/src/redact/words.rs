@@ -1,9 +1,7 @@
 //! Secrets known by nothing but their looks: random, hexadecimal, base64, percent-encoded.
 
-use super::{REDACTED, random, text};
+use super::{REDACTED, percent, place, random};
 
-/// Layers of percent-encoding undone.
-pub(super) const DECODE_LAYERS_MAX: u8 = 3;
 /// Shortest piece inside a longer name that gives it away, in characters.
 const PIECE_CHARS_MIN: usize = 12;
 /// Shortest run of hexadecimal in a longer word that gives it away, in characters.
@@ -105,44 +103,21 @@ fn hides_secret(word: &str) -> bool {
     if !word.contains('%') {
         return false;
     }
-    let mut decoded = percent_decode(word);
+    let mut decoded = percent::decode(word);
     if decoded == word {
         return false;
     }
-    for _ in 1..DECODE_LAYERS_MAX {
-        decoded = percent_decode(&decoded);
+    for _ in 1..percent::LAYERS_MAX {
+        decoded = percent::decode(&decoded);
     }
     // Nobody has an honest reason to encode deeper.
-    let deeper = percent_decode(&decoded) != decoded;
+    let deeper = percent::decode(&decoded) != decoded;
     let looks = || {
         decoded
             .split(|c| !is_word_char(c))
             .any(|w| is_base64(w) || is_secret(w))
     };
-    deeper || looks() || text::shallow_pass(&decoded) != decoded
-}
-
-/// Undoes one layer of percent-encoding; what is none stays.
-pub(super) fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let pair = bytes
-            .get(at + 1..at + 3)
-            .and_then(|p| std::str::from_utf8(p).ok());
-        match (bytes[at], pair.and_then(|p| u8::from_str_radix(p, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-            }
-            (byte, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    deeper || looks() || place::pass(&decoded) != decoded
 }
 
 /// Base64 with slashes in it, or with padding at its end.
