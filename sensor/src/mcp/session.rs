@@ -393,12 +393,8 @@ impl Session {
 
     /// Its `initialize` was not answered yet, as far as was reported.
     #[must_use]
-    pub fn is_handshaking(&self) -> bool {
-        self.initialized
-            && self
-                .waiting
-                .iter()
-                .any(|pending| pending.method == "initialize")
+    pub const fn is_handshaking(&self) -> bool {
+        self.initialized && self.waiting.is_handshaking()
     }
 
     /// Adds a piece of evidence once.

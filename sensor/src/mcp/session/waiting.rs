@@ -1,6 +1,7 @@
 //! Requests of one session that wait for an answer, bounded per session and over all sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,34 +29,48 @@ pub(super) struct Pending {
     pub(super) doubtful: bool,
 }
 
+impl Pending {
+    fn is_handshake(&self) -> bool {
+        self.method == "initialize"
+    }
+}
+
 /// How many requests wait over all sessions.
 #[derive(Clone, Debug, Default)]
 pub struct WaitingCount(Arc<AtomicUsize>);
 
-/// The requests of one session that wait.
+/// The requests of one session that wait. Whoever speaks chooses ids and how many of them are the same, so nothing
+/// here takes time by how many wait.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    /// Each with its turn.
-    requests: HashMap<Id, Vec<(u64, Pending)>>,
-    /// Who waits, by turn: the oldest comes first.
-    turns: BTreeMap<u64, Id>,
+    /// By turn: the oldest comes first.
+    requests: BTreeMap<u64, (Id, Pending)>,
+    by_id: HashMap<Id, BTreeSet<u64>>,
+    by_exchange: HashMap<ExchangeKey, BTreeSet<u64>>,
+    /// How many of them are `initialize`.
+    handshakes: usize,
     next_turn: u64,
+    /// Bytes were lost that may have answered any request before this turn.
+    doubtful_before: u64,
     all: WaitingCount,
 }
 
 impl Waiting {
     pub(super) fn new(all: WaitingCount) -> Self {
         Self {
-            requests: HashMap::new(),
-            turns: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            by_id: HashMap::new(),
+            by_exchange: HashMap::new(),
+            handshakes: 0,
             next_turn: 0,
+            doubtful_before: 0,
             all,
         }
     }
 
     /// Adds a request. Gives one that has to make way for it: the oldest of this session, or itself.
     pub(super) fn add(&mut self, id: Id, pending: Pending) -> Option<Pending> {
-        let full = self.turns.len() >= OWN_MAX || self.all.0.load(Ordering::Relaxed) >= ALL_MAX;
+        let full = self.requests.len() >= OWN_MAX || self.all.0.load(Ordering::Relaxed) >= ALL_MAX;
         let oldest = if full { self.take_oldest() } else { None };
         if full && oldest.is_none() {
             return Some(pending);
@@ -63,67 +78,87 @@ impl Waiting {
         self.all.0.fetch_add(1, Ordering::Relaxed);
         let turn = self.next_turn;
         self.next_turn += 1;
-        self.turns.insert(turn, id.clone());
-        self.requests.entry(id).or_default().push((turn, pending));
+        self.by_id.entry(id.clone()).or_default().insert(turn);
+        if let Some(exchange) = pending.exchange {
+            self.by_exchange.entry(exchange).or_default().insert(turn);
+        }
+        self.handshakes += usize::from(pending.is_handshake());
+        self.requests.insert(turn, (id, pending));
         oldest
     }
 
     pub(super) fn contains(&self, id: &Id) -> bool {
-        self.requests.contains_key(id)
+        self.by_id.contains_key(id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Pending> {
-        self.requests.values().flatten().map(|(_, pending)| pending)
+    /// An `initialize` is among them.
+    pub(super) const fn is_handshaking(&self) -> bool {
+        self.handshakes > 0
     }
 
     /// Bytes were lost that may have held answers: to the requests of an exchange, or to any.
     pub(super) fn doubt(&mut self, exchange: Option<ExchangeKey>) {
-        for (_, pending) in self.requests.values_mut().flatten() {
-            pending.doubtful |= exchange.is_none() || pending.exchange == exchange;
+        let Some(exchange) = exchange else {
+            self.doubtful_before = self.next_turn;
+            return;
+        };
+        for turn in self.by_exchange.get(&exchange).into_iter().flatten() {
+            if let Some((_, pending)) = self.requests.get_mut(turn) {
+                pending.doubtful = true;
+            }
         }
     }
 
     /// The request of this id, by preference the one of this exchange.
     pub(super) fn take(&mut self, id: &Id, exchange: Option<ExchangeKey>) -> Option<Pending> {
-        let same = self.requests.get_mut(id)?;
-        let own = same
-            .iter()
-            .position(|(_, pending)| exchange.is_some() && pending.exchange == exchange);
-        let (turn, pending) = same.remove(own.unwrap_or(0));
-        if same.is_empty() {
-            self.requests.remove(id);
-        }
-        self.turns.remove(&turn);
-        self.all.gone(1);
-        Some(pending)
+        let same = self.by_id.get(id)?;
+        let of_exchange = exchange.and_then(|exchange| self.by_exchange.get(&exchange));
+        let own = of_exchange.and_then(|turns| same.intersection(turns).next());
+        let turn = *own.or_else(|| same.first())?;
+        self.remove(turn)
     }
 
-    /// Every request of an exchange.
+    /// Every request of an exchange, in their order.
     pub(super) fn take_exchange(&mut self, exchange: ExchangeKey) -> Vec<Pending> {
-        let of_exchange = |(_, pending): &(u64, Pending)| pending.exchange == Some(exchange);
-        let ids: Vec<Id> = self
-            .requests
-            .iter()
-            .filter(|(_, same)| same.iter().any(of_exchange))
-            .map(|(id, _)| id.clone())
-            .collect();
-        ids.iter()
-            .filter_map(|id| self.take(id, Some(exchange)))
+        let turns = self.by_exchange.get(&exchange).cloned().unwrap_or_default();
+        turns
+            .into_iter()
+            .filter_map(|turn| self.remove(turn))
             .collect()
     }
 
     /// All of them, in their order.
     pub(super) fn take_all(&mut self) -> Vec<Pending> {
-        let mut left: Vec<_> = self.requests.drain().flat_map(|(_, same)| same).collect();
-        left.sort_by_key(|(turn, _)| *turn);
-        self.turns.clear();
-        self.all.gone(left.len());
-        left.into_iter().map(|(_, pending)| pending).collect()
+        let mut left = Vec::with_capacity(self.requests.len());
+        left.extend(std::iter::from_fn(|| self.take_oldest()));
+        left
     }
 
     fn take_oldest(&mut self) -> Option<Pending> {
-        let (_, oldest) = self.turns.first_key_value()?;
-        self.take(&oldest.clone(), None)
+        let (oldest, _) = self.requests.first_key_value()?;
+        self.remove(*oldest)
+    }
+
+    fn remove(&mut self, turn: u64) -> Option<Pending> {
+        let (id, mut pending) = self.requests.remove(&turn)?;
+        take_out(&mut self.by_id, &id, turn);
+        if let Some(exchange) = pending.exchange {
+            take_out(&mut self.by_exchange, &exchange, turn);
+        }
+        self.handshakes -= usize::from(pending.is_handshake());
+        pending.doubtful |= turn < self.doubtful_before;
+        self.all.gone(1);
+        Some(pending)
+    }
+}
+
+/// Takes a turn out of an index.
+fn take_out<K: Eq + Hash>(index: &mut HashMap<K, BTreeSet<u64>>, key: &K, turn: u64) {
+    if let Some(turns) = index.get_mut(key) {
+        turns.remove(&turn);
+        if turns.is_empty() {
+            index.remove(key);
+        }
     }
 }
 
@@ -135,7 +170,7 @@ impl WaitingCount {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.all.gone(self.turns.len());
+        self.all.gone(self.requests.len());
     }
 }
 
@@ -188,5 +223,51 @@ mod tests {
         assert_eq!(refused, OWN_MAX, "the last session finds no room");
         drop(sessions);
         assert_eq!(all.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_same_id_is_taken_by_its_exchange_and_else_in_order() {
+        let flow = crate::flow::FlowId(1);
+        let mut waiting = Waiting::new(WaitingCount::default());
+        for number in 0..6 {
+            let exchange = (number != 5).then_some((flow, number / 2));
+            let pending = Pending {
+                exchange,
+                ..pending(number)
+            };
+            assert!(waiting.add(Id::Number(1), pending).is_none());
+        }
+        let mut number = |exchange| {
+            let taken = waiting.take(&Id::Number(1), exchange);
+            taken.map(|pending| pending.number)
+        };
+        assert_eq!(number(Some((flow, 2))), Some(4));
+        assert_eq!(number(Some((flow, 9))), Some(0), "of no known exchange");
+        assert_eq!(number(None), Some(1));
+        let numbers = |taken: Vec<Pending>| taken.iter().map(|p| p.number).collect::<Vec<_>>();
+        assert_eq!(numbers(waiting.take_exchange((flow, 1))), [2, 3]);
+        assert_eq!(numbers(waiting.take_all()), [5]);
+        assert!(!waiting.contains(&Id::Number(1)) && waiting.by_exchange.is_empty());
+    }
+
+    #[test]
+    fn a_loss_casts_doubt_on_what_was_asked_before_it() {
+        let flow = crate::flow::FlowId(1);
+        let mut waiting = Waiting::new(WaitingCount::default());
+        let ask = |waiting: &mut Waiting, number| {
+            let exchange = Some((flow, number));
+            let pending = Pending {
+                exchange,
+                ..pending(number)
+            };
+            waiting.add(Id::Number(1), pending);
+        };
+        ask(&mut waiting, 0);
+        waiting.doubt(None);
+        ask(&mut waiting, 1);
+        ask(&mut waiting, 2);
+        waiting.doubt(Some((flow, 2)));
+        let doubtful: Vec<bool> = waiting.take_all().iter().map(|p| p.doubtful).collect();
+        assert_eq!(doubtful, [true, false, true]);
     }
 }
