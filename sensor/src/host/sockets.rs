@@ -1,5 +1,6 @@
 //! Names of unix sockets and which sockets listen, as /proc lists them for one network namespace.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::path::{Mounts, read_bounded};
@@ -26,8 +27,9 @@ pub(super) fn unix_sockets(pid: u32) -> HashMap<u64, UnixSocket> {
     list.as_deref().map(parse_unix).unwrap_or_default()
 }
 
-/// proc(5), /proc/net/unix: `Num RefCount Protocol Flags Type St Inode Path`; the path may hold anything but a
-/// line feed, which it may hold too: such a rest is no line of this form.
+/// proc(5), /proc/net/unix: `Num RefCount Protocol Flags Type St Inode Path`. The path may hold anything, line feeds
+/// too, and what follows one may be written like a line about somebody else's socket. Which of two lines is the
+/// kernel's does not show: such a socket is called by its number, and listens if one of them says so.
 fn parse_unix(list: &str) -> HashMap<u64, UnixSocket> {
     let socket = |line: &str| {
         let mut rest = line;
@@ -46,7 +48,20 @@ fn parse_unix(list: &str) -> HashMap<u64, UnixSocket> {
         };
         Some((inode, socket))
     };
-    list.lines().skip(1).filter_map(socket).collect()
+    let mut sockets: HashMap<u64, UnixSocket> = HashMap::new();
+    for (inode, socket) in list.lines().skip(1).filter_map(socket) {
+        match sockets.entry(inode) {
+            Entry::Vacant(first) => {
+                first.insert(socket);
+            }
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.name = Some(format!("socket:[{inode}]"));
+                known.listening |= socket.listening;
+            }
+        }
+    }
+    sockets
 }
 
 /// Inode numbers of TCP sockets that listen in the first process's network namespace.
@@ -114,6 +129,19 @@ broken
         assert_eq!(sockets[&17002], socket(Some("/run/with space.sock"), false));
         assert_eq!(sockets[&93], socket(Some("@abstract"), true));
         assert_eq!(sockets[&17004], socket(None, false));
+    }
+
+    #[test]
+    fn nobody_names_the_socket_of_another() {
+        let own = "0: 00000002 00000000 00010000 0001 01 17001 /run/own.sock\n";
+        let forged = "0: 00000002 00000000 00000000 0001 01 17002 @x\n\
+            0: 00000002 00000000 00000000 0001 01 17001 /run/other.sock\n";
+        for list in [format!("{own}{forged}"), format!("{forged}{own}")] {
+            let sockets = parse_unix(&format!("Num RefCount\n{list}"));
+            let named = sockets[&17001].name.as_deref();
+            assert_eq!(named, Some("socket:[17001]"), "{list}");
+            assert!(sockets[&17001].listening, "{list}");
+        }
     }
 
     #[test]
