@@ -89,12 +89,13 @@ fn utf16_order(left: &[u8], right: &[u8]) -> Ordering {
     if left.is_ascii() && right.is_ascii() {
         return left.cmp(right);
     }
-    let units = |text| {
-        String::from_utf8_lossy(text)
-            .encode_utf16()
-            .collect::<Vec<_>>()
-    };
-    units(left).cmp(&units(right)).then_with(|| left.cmp(right))
+    let (one, other) = (
+        String::from_utf8_lossy(left),
+        String::from_utf8_lossy(right),
+    );
+    (one.encode_utf16())
+        .cmp(other.encode_utf16())
+        .then_with(|| left.cmp(right))
 }
 
 fn string(text: &[u8], out: &mut Vec<u8>) {
