@@ -1,7 +1,9 @@
 //! Which server of the inventory a session is with: one rule for sensor and collector, so that both name
 //! the subject of a finding alike.
 
-/// Longest identity, bytes; longer ones are cut.
+use sha2::{Digest as _, Sha256};
+
+/// Longest identity, bytes; longer ones are cut, and end in a digest of the whole.
 const IDENTITY_BYTES_MAX: usize = 512;
 
 /// Identity of a server in the inventory: its key; else its endpoint, where loopback means the one of
@@ -25,11 +27,22 @@ pub fn server_identity(
             format!("unidentified:{what} on {host}")
         }
     };
-    identity.truncate(identity.floor_char_boundary(IDENTITY_BYTES_MAX));
+    if identity.len() > IDENTITY_BYTES_MAX {
+        let mark = mark(&identity);
+        identity.truncate(identity.floor_char_boundary(IDENTITY_BYTES_MAX - mark.len()));
+        identity.push_str(&mark);
+    }
     identity
 }
 
 /// Whether a URL names this very host.
+/// What tells apart identities that begin alike.
+fn mark(identity: &str) -> String {
+    let digest = Sha256::digest(identity);
+    let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    format!("…{}", digits.collect::<String>())
+}
+
 fn is_loopback(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else {
         return false;
@@ -83,8 +96,22 @@ mod tests {
 
     #[test]
     fn it_is_bounded() {
-        let long = "é".repeat(1000);
-        let identity = server_identity("h", Some(&long), None, None, None);
-        assert_eq!(identity.len(), IDENTITY_BYTES_MAX);
+        for length in [IDENTITY_BYTES_MAX / 2 + 1, 1000] {
+            let long = "é".repeat(length);
+            let identity = server_identity("h", Some(&long), None, None, None);
+            assert!((IDENTITY_BYTES_MAX - 1..=IDENTITY_BYTES_MAX).contains(&identity.len()));
+        }
+        let whole = "a".repeat(IDENTITY_BYTES_MAX);
+        assert_eq!(server_identity("h", Some(&whole), None, None, None), whole);
+    }
+
+    #[test]
+    fn long_ones_are_told_apart_and_stay_their_hosts() {
+        let key = |end: &str| format!("file:/{}/{end}", "a".repeat(IDENTITY_BYTES_MAX));
+        let of = |host: &str, key: &str| server_identity(host, Some(key), None, None, None);
+        assert_ne!(of("h", &key("one.js")), of("h", &key("two.js")));
+        let url = format!("http://localhost:1/{}", "a".repeat(IDENTITY_BYTES_MAX));
+        assert_ne!(of("h", &url), of("other", &url));
+        assert_eq!(of("h", &url), of("h", &url));
     }
 }
