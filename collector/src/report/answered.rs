@@ -3,10 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    figure::{Figure, ROWS_MAX, Section, Shape},
-    story::Clause,
-};
+use super::figure::{Figure, ROWS_MAX, Section, Shape};
 use crate::inventory::query::Answer;
 
 /// Version of the JSON's shape. Fields are only ever added to one.
@@ -45,6 +42,21 @@ pub struct Report {
     pub answers: Vec<Clause>,
     /// The figures.
     pub sections: Vec<AnsweredSection>,
+}
+
+/// One line of the answer.
+#[derive(Debug, Serialize)]
+pub struct Clause {
+    /// Stable.
+    pub id: &'static str,
+    /// The claim that is answered.
+    pub claim: &'static str,
+    /// What was found.
+    pub answer: String,
+    /// What to decide.
+    pub decision: &'static str,
+    /// Ids of the figures in it.
+    pub figures: &'static [&'static str],
 }
 
 /// A section with its answers.

@@ -4,30 +4,14 @@
 
 mod sentence;
 
-use serde::Serialize;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    answered::Report,
+    answered::{Clause, Report},
     period::{Period, text},
 };
 pub(crate) use sentence::thousands;
 use sentence::{Sentences, plural};
-
-/// One line of the answer.
-#[derive(Debug, Serialize)]
-pub struct Clause {
-    /// Stable.
-    pub id: &'static str,
-    /// The claim that is answered.
-    pub claim: &'static str,
-    /// What was found.
-    pub answer: String,
-    /// What to decide.
-    pub decision: &'static str,
-    /// Ids of the figures in it.
-    pub figures: &'static [&'static str],
-}
 
 /// The ten lines.
 #[must_use]
