@@ -21,6 +21,7 @@ mod link;
 mod list;
 mod listeners;
 mod overview;
+mod queries;
 mod row;
 mod section;
 mod server;

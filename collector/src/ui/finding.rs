@@ -4,8 +4,9 @@ use maud::html;
 
 use super::{
     Answering, Asked, Document, Fault, Page, cell, findings, link, needed,
+    queries::queries,
     row::Row,
-    section::{of_question, queries},
+    section::of_question,
     sessions,
     table::{Column, column, facts, figure},
 };

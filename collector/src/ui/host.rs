@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::{
     Answering, Asked, Document, Fault, Page, cell, coverage, findings, link, listeners, needed,
+    queries::queries,
     row::Row,
-    section::{first_of, queries, section},
+    section::{first_of, section},
     servers, sessions,
     table::facts,
 };

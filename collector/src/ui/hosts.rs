@@ -38,7 +38,7 @@ pub(super) static LIST: List = List {
         "rss_bytes",
     ],
     columns: COLUMNS,
-    filters: &[Filter::Text("host", "Host")],
+    filters: &[Filter::HOST],
     default: None,
     empty,
 };

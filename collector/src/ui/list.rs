@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::{
-    Answering, Asked, Document, Fault, cell, link, row,
-    section::queries,
+    Answering, Asked, Document, Fault, cell, link,
+    queries::queries,
+    row,
     table::{Column, table},
 };
 use crate::{
@@ -51,6 +52,30 @@ pub(super) enum Filter {
     Text(&'static str, &'static str),
     /// One of these: name, label, values.
     Choice(&'static str, &'static str, &'static [&'static str]),
+}
+
+/// Filters that several lists have.
+impl Filter {
+    /// By verdict, the worst first.
+    pub(super) const VERDICT: Self = Self::Choice(
+        "verdict",
+        "Verdict",
+        &["shadow", "unknown", "sanctioned", "approved"],
+    );
+    /// By route.
+    pub(super) const ROUTE: Self = Self::Choice(
+        "route",
+        "Route",
+        &["local", "direct", "gateway", "bridge", "inbound", "opaque"],
+    );
+    /// By a server's identity or name.
+    pub(super) const SERVER: Self = Self::Text("server", "Server or its name");
+    /// By host.
+    pub(super) const HOST: Self = Self::Text("host", "Host");
+    /// By user.
+    pub(super) const USER: Self = Self::Text("user", "User");
+    /// By client.
+    pub(super) const CLIENT: Self = Self::Text("client", "Client");
 }
 
 /// What the query string asks of a list.

@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::{
     Answering, Asked, Document, Fault, Page, cell, chart, coverage, findings, link,
+    queries::queries,
     row::Row,
-    section::{first_of, queries, section},
+    section::{first_of, section},
     servers,
 };
 use crate::{
@@ -61,7 +62,7 @@ impl Questions {
             )),
             hours: Question::new(format!(
                 "SELECT toStartOfHour(started) AS hour, verdict, count() AS sessions FROM sessions \
-                 WHERE started >= toStartOfHour(now()) - INTERVAL {back} HOUR GROUP BY hour, verdict ORDER BY hour, verdict"
+                 WHERE started >= toStartOfHour(now('UTC')) - INTERVAL {back} HOUR GROUP BY hour, verdict ORDER BY hour, verdict"
             )),
             policy: Question::new(
                 "SELECT version, applied, author FROM policies ORDER BY version DESC LIMIT 1",

@@ -5,32 +5,14 @@ use maud::{Markup, html};
 use super::{
     Asked, Fault, cell, link,
     list::List,
+    queries::queries,
     row,
     table::{Column, table},
 };
-use crate::{
-    html::lines,
-    inventory::{
-        listing::{Part, View},
-        question::Question,
-    },
+use crate::inventory::{
+    listing::{Part, View},
+    question::Question,
 };
-
-/// Characters of a question that are shown; values in it are bounded.
-const QUERY_CHARS_MAX: usize = 40_000;
-
-/// The questions of a part, folded.
-pub(super) fn queries(questions: &[&Question]) -> Markup {
-    html! {
-        details.sql {
-            summary { @if questions.len() == 1 { "Query" } @else { "Queries" } }
-            p { "Every figure here is its query’s. To have it elsewhere: " code { "gnomon sql" } " with this text in quotes." }
-            @for question in questions {
-                pre { code { (lines(&question.text(), QUERY_CHARS_MAX)) } }
-            }
-        }
-    }
-}
 
 /// A heading with what belongs to it.
 pub(super) fn section(title: Markup, body: Markup) -> Markup {

@@ -4,8 +4,9 @@ use maud::html;
 
 use super::{
     Answering, Asked, Document, Fault, Page, cell, chart, findings, needed,
+    queries::queries,
     row::Row,
-    section::{first_of, of_question, queries},
+    section::{first_of, of_question},
     sessions,
     table::{Column, column, facts, figure, wide},
 };

@@ -4,8 +4,9 @@ use maud::{Markup, html};
 
 use super::{
     Answering, Asked, Document, Fault, Page, calls, cell, needed,
+    queries::queries,
     row::Row,
-    section::{first_of, of_question, queries, section},
+    section::{first_of, of_question, section},
     table::{Column, column, facts, table, wide},
 };
 use crate::{
