@@ -1,5 +1,7 @@
 //! Starts of ids, as people type them: the whole id, where only one has that start.
 
+use clickhouse::Row;
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::store::{Store, StoreError};
@@ -10,7 +12,7 @@ const START_CHARS_MIN: usize = 4;
 const SESSION_CHARS: usize = 32;
 const DIGEST_CHARS: usize = 64;
 /// Ids named where a start fits several.
-const SHOWN_MAX: usize = 4;
+const SHOWN_MAX: usize = 10;
 
 /// Why a start could not be made whole.
 #[derive(Debug, Error)]
@@ -28,6 +30,42 @@ pub enum PrefixError {
     /// ClickHouse is away or refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a start may mean.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// Nothing that is known.
+    Nothing,
+    /// This id.
+    One(String),
+    /// These, and maybe more, which is said then.
+    Several(Vec<String>),
+}
+
+#[derive(Row, Deserialize)]
+struct Key {
+    key: String,
+    exact: u8,
+}
+
+/// The ids that `start` may mean. `keys` asks for them on `{key:String}`: `key`, and whether it is `exact`; the exact
+/// ones first. An id that is the start of another is meant where it is written in full.
+pub(super) async fn meaning(store: &Store, keys: &str, start: &str) -> Result<Meaning, StoreError> {
+    let sql = format!("{keys} LIMIT {}", SHOWN_MAX + 1);
+    let mut found = store.rows::<Key>(&sql, &[("key", start)]).await?;
+    let Some(first) = found.first() else {
+        return Ok(Meaning::Nothing);
+    };
+    if found.len() == 1 || first.exact == 1 {
+        return Ok(Meaning::One(found.swap_remove(0).key));
+    }
+    let more = found.len() > SHOWN_MAX;
+    let mut several: Vec<String> = found.into_iter().take(SHOWN_MAX).map(|k| k.key).collect();
+    if more {
+        several.push("and more".to_owned());
+    }
+    Ok(Meaning::Several(several))
 }
 
 /// The whole of an id of which `value` is the start; none where it is no start, or of nothing known: then it is
@@ -50,27 +88,17 @@ pub async fn whole(store: &Store, name: &str, value: &str) -> Result<Option<Stri
         return Ok(None);
     }
     let start = value.to_ascii_lowercase();
-    let sql = format!(
-        "SELECT DISTINCT {column} FROM session_fact WHERE startsWith({column}, {{start:String}}) \
-         ORDER BY {column} LIMIT {}",
-        SHOWN_MAX + 1
+    let keys = format!(
+        "SELECT DISTINCT {column} AS key, toUInt8(key = {{key:String}}) AS exact FROM session_fact \
+         WHERE startsWith({column}, {{key:String}}) ORDER BY exact DESC, key"
     );
-    let found: Vec<String> = store.rows(&sql, &[("start", &start)]).await?;
-    match found.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        // An id that is the start of another is meant where it is written in full.
-        [first, ..] if *first == start => Ok(None),
-        several => Err(PrefixError::Ambiguous {
+    match meaning(store, &keys, &start).await? {
+        Meaning::Nothing => Ok(None),
+        Meaning::One(whole) => Ok(Some(whole)),
+        Meaning::Several(several) => Err(PrefixError::Ambiguous {
             name: name.to_owned(),
             start: value.to_owned(),
-            candidates: several
-                .iter()
-                .take(SHOWN_MAX)
-                .map(String::as_str)
-                .chain((several.len() > SHOWN_MAX).then_some("…"))
-                .collect::<Vec<_>>()
-                .join(", "),
+            candidates: several.join(", "),
         }),
     }
 }

@@ -1,24 +1,25 @@
 //! All that is known of one server or one finding: questions to the documented views, a section each.
 
-use clickhouse::Row;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::{query::Answer, question::Question};
+use super::{
+    prefix::{self, Meaning},
+    query::Answer,
+    question::Question,
+};
 use crate::store::{Store, StoreError};
 
 /// Longest key or start of one, bytes.
 const KEY_BYTES_MAX: usize = 1024;
-/// Of several that a start fits, so many are named.
-const NAMED_MAX: usize = 10;
 
 /// What can be shown.
 #[derive(Debug)]
 pub struct Showable {
     /// Its word in the API and in `gnomon show`.
     pub name: &'static str,
-    /// Keys that `{key:String}` may mean: `key`, and whether it is `exact`; the exact ones first.
+    /// See [`prefix::meaning`].
     keys: &'static str,
     sections: &'static [Section],
 }
@@ -215,12 +216,6 @@ pub enum ShowError {
     Store(#[from] StoreError),
 }
 
-#[derive(Row, Deserialize)]
-struct Key {
-    key: String,
-    exact: u8,
-}
-
 impl Showable {
     /// What is called so.
     #[must_use]
@@ -268,22 +263,16 @@ impl Showable {
     }
 
     async fn key(&self, store: &Store, key: &str) -> Result<String, ShowError> {
-        let sql = format!("{} LIMIT {}", self.keys, NAMED_MAX + 1);
-        let mut found = store.rows::<Key>(&sql, &[("key", key)]).await?;
-        let first_is_it = found.len() == 1 || found.first().is_some_and(|first| first.exact == 1);
-        if first_is_it {
-            return Ok(found.swap_remove(0).key);
+        match prefix::meaning(store, self.keys, key).await? {
+            Meaning::One(key) => Ok(key),
+            Meaning::Nothing => Err(ShowError::Unknown {
+                kind: self.name,
+                key: key.to_owned(),
+            }),
+            Meaning::Several(several) => Err(ShowError::Ambiguous {
+                key: key.to_owned(),
+                several,
+            }),
         }
-        let key = key.to_owned();
-        if found.is_empty() {
-            let kind = self.name;
-            return Err(ShowError::Unknown { kind, key });
-        }
-        let more = found.len() > NAMED_MAX;
-        let mut several: Vec<String> = found.into_iter().take(NAMED_MAX).map(|k| k.key).collect();
-        if more {
-            several.push("and more".to_owned());
-        }
-        Err(ShowError::Ambiguous { key, several })
     }
 }
