@@ -2,15 +2,19 @@
 
 use super::{Figure, Section, Shape};
 
-/// What each sensor lost from one of its reports to the next; a count that fell began anew with its sensor. The day before the
-/// period is read too, for the count that the period begins with.
+/// What each sensor lost from one of its reports to the next; a count that fell began anew with its sensor. The period
+/// begins with the last count before it, however long its sensor was away since: up to 31 days.
 macro_rules! lost {
     () => {
         "    SELECT e.host AS host, e.time AS time, e.reason AS reason, toUInt64(e.n - if(e.n >= e.n_before, e.n_before, 0)) AS lost\n    \
          FROM\n    (\n        SELECT q.host AS host, q.time AS time, q.reason AS reason, q.n AS n,\n               \
          lagInFrame(q.n) OVER (PARTITION BY q.host, q.reason ORDER BY q.time ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS n_before\n        \
          FROM\n        (\n            SELECT t.host AS host, t.time AS time, arrayJoin(mapKeys(t.lost)) AS reason, t.lost[reason] AS n FROM stats AS t\n            \
-         WHERE t.time >= {from} - INTERVAL 1 DAY AND t.time < {to}\n        ) AS q\n    ) AS e\n    WHERE e.time >= {from}"
+         WHERE t.time >= {from} AND t.time < {to}\n            UNION ALL\n            \
+         SELECT o.host AS host, max(o.at) AS time, o.reason AS reason, argMax(o.n, o.at) AS n\n            \
+         FROM\n            (\n                SELECT b.host AS host, b.time AS at, arrayJoin(mapKeys(b.lost)) AS reason, b.lost[reason] AS n FROM stats AS b\n                \
+         WHERE b.time >= {from} - INTERVAL 31 DAY AND b.time < {from}\n            ) AS o\n            GROUP BY o.host, o.reason\n        \
+         ) AS q\n    ) AS e\n    WHERE e.time >= {from}"
     };
 }
 
