@@ -7,8 +7,8 @@ use std::io::Read;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-/// Longest list of mounts that is read, in bytes.
-const MOUNTS_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest list of mounts that is read, in bytes: a host of containers has some KiB for each.
+const MOUNTS_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// File systems whose files come over a network, or from a program of a user.
 const REMOTE: [&str; 16] = [
@@ -52,10 +52,15 @@ pub(super) struct Mounts {
 }
 
 impl Mounts {
-    /// Reads them; none when the process is gone.
+    /// Reads them; none when the process is gone, or has too many.
     pub(super) fn of(pid: u32) -> Option<Self> {
         let info = read_bounded(&format!("/proc/{pid}/mountinfo"), MOUNTS_BYTES_MAX)?;
-        Some(Self { pid, info })
+        Self::listed(pid, info)
+    }
+
+    /// None where the list was cut: the mount that a file lies on may be missing, and that one may be dead.
+    fn listed(pid: u32, info: String) -> Option<Self> {
+        ((info.len() as u64) < MOUNTS_BYTES_MAX).then_some(Self { pid, info })
     }
 
     /// Opens what the process calls `path`, if that is a regular file on a local file system. Links are
@@ -163,6 +168,14 @@ mod tests {
         assert!(!is_remote(INFO, "/home/mara/mntx/package.json"));
         assert!(is_remote(INFO, "/srv/cloud/a"));
         assert!(is_remote("", "/a"), "not known is not opened");
+    }
+
+    #[test]
+    fn a_list_that_was_cut_allows_nothing() {
+        let local = "22 1 254:0 / / rw - ext4 /dev/vda rw\n";
+        assert!(Mounts::listed(1, local.to_owned()).is_some());
+        let most = usize::try_from(MOUNTS_BYTES_MAX).expect("it fits") / local.len() + 1;
+        assert!(Mounts::listed(1, local.repeat(most)).is_none());
     }
 
     #[test]
