@@ -367,6 +367,13 @@ impl View {
                     "shorten it",
                 ));
             }
+            let twice = match name.as_str() {
+                "limit" => limit.is_some(),
+                name => parameters.iter().any(|(known, _)| *known == name),
+            };
+            if twice {
+                return Err(wrong(format!("{name} is given twice"), "give it once"));
+            }
             match name.as_str() {
                 "limit" => limit = Some(parse_limit(value)?),
                 "format" if value == "json" => {}
@@ -379,9 +386,6 @@ impl View {
                 }
                 _ => {
                     let (name, condition) = self.filter(name)?;
-                    if parameters.iter().any(|(known, _)| *known == name) {
-                        return Err(wrong(format!("{name} is given twice"), "give it once"));
-                    }
                     // A condition with an open parenthesis is on the call's session.
                     let open = condition.ends_with(')')
                         && condition.matches('(').count() < condition.matches(')').count();
@@ -543,7 +547,13 @@ mod tests {
         );
         assert!(statement("sessions", &[("limit", "0")]).is_err());
         assert!(statement("sessions", &[("since", "yesterday")]).is_err());
-        assert!(statement("sessions", &[("host", "a"), ("host", "b")]).is_err());
+        for twice in [
+            [("host", "a"), ("host", "b")],
+            [("since", "1h"), ("since", "2h")],
+            [("limit", "1"), ("limit", "2")],
+        ] {
+            assert!(statement("sessions", &twice).is_err(), "{twice:?}");
+        }
     }
 
     #[test]
