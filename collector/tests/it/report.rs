@@ -181,7 +181,8 @@ fn column(report: &Value, id: &str, name: &str) -> Vec<Value> {
     rows.iter().map(|row| row[name].clone()).collect()
 }
 
-/// A report of which each figure is what its query gives to `gnomon sql`, once findings have caught up with what they are about.
+/// A report of which each figure is what its query gives to `gnomon sql`. Figures of findings and verdicts may take some reports:
+/// those catch up with what they are about.
 fn compared(collector: &Collector, query: &str) -> Value {
     let mut differs = String::new();
     let found = (0..REPORTS_MAX).find_map(|_| {
@@ -205,7 +206,8 @@ fn difference(collector: &Collector, report: &Value) -> Option<String> {
     assert_eq!(report["complete"], json!(true));
     all.into_iter().find_map(|figure| {
         let id = figure["id"].as_str().expect("an id");
-        let reply = collector.sql(figure["sql"].as_str().expect("sql"));
+        let sql = figure["sql"].as_str().expect("sql");
+        let reply = collector.sql(sql);
         assert_eq!(reply.status, 200, "{id}: {}", reply.body);
         let answer = reply.json();
         let is_equal = match figure.get("value") {
@@ -215,7 +217,10 @@ fn difference(collector: &Collector, report: &Value) -> Option<String> {
             }
             None => answer["rows"] == figure["rows"] && answer["columns"] == figure["columns"],
         };
-        (!is_equal).then(|| format!("{id} is {figure:#}, its query gives {answer:#}"))
+        let differs = format!("{id} is {figure:#}, its query gives {answer:#}");
+        let catches_up = sql.contains("findings") || sql.contains("verdict");
+        assert!(is_equal || catches_up, "{differs}");
+        (!is_equal).then_some(differs)
     })
 }
 
@@ -305,6 +310,8 @@ async fn one_host_with_third_parties_peers_and_losses() {
         told(remote("r4", "10.0.0.77:80", "tools.intern", 3 * HOUR_NS)),
         told(inbound("i1", "[::ffff:10.0.0.88]:41000", 3 * HOUR_NS)),
         told(inbound("i2", "192.0.2.200:41000", 3 * HOUR_NS)),
+        // Before the period, and long silent since: what was counted until then is not of the period.
+        stats(60 * HOUR_NS, 2),
         stats(5 * HOUR_NS, 3),
         stats(4 * HOUR_NS, 5),
         stats(3 * HOUR_NS, 1),
@@ -327,7 +334,7 @@ async fn one_host_with_third_parties_peers_and_losses() {
     is("hosts.covered", json!(1));
     is("hosts.covered_share", json!(33.3));
     is("hosts.peers_count", json!(2));
-    is("blind.lost", json!(6));
+    is("blind.lost", json!(4));
     is("owners.single_user", json!(5));
     let parties = column(&report, "third_parties.list", "party");
     assert_eq!(parties, [json!("example.com"), json!("198.51.100.9")]);
