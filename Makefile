@@ -22,11 +22,16 @@ bench:
 	@deploy/setup.sh test
 	@deploy/bench.sh $(if $(DURATION),--duration $(DURATION)) $(PART)
 
+# What is built apart from the workspace.
+APART := sensor-ebpf/src/main.rs $(wildcard sensor/fuzz/targets/*.rs)
+
 fmt:
 	cargo fmt --all
+	rustfmt --edition 2024 $(APART)
 
 lint:
 	@deploy/setup.sh ci
 	cargo fmt --all --check
+	rustfmt --edition 2024 --check $(APART)
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo deny check bans licenses sources

@@ -220,10 +220,8 @@ pub unsafe fn advance(walk: *mut Walk) -> bool {
     }
     let vector = read_volatile(&raw const (*walk).vector);
     let layout = layout(walk);
-    let (Some(base), Some(length)) = (
-        word(walk, vector),
-        word(walk, vector + layout.iovec_length),
-    ) else {
+    let (Some(base), Some(length)) = (word(walk, vector), word(walk, vector + layout.iovec_length))
+    else {
         return false;
     };
     let length = length.min(message_bytes).min(budget);
