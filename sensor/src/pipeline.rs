@@ -386,6 +386,7 @@ impl Pipeline {
             return;
         }
         let (messages, against) = match parse(&line.text) {
+            Parsed::Rpc { .. } if line.announced => (Vec::new(), false),
             Parsed::Rpc { messages, dropped } => {
                 self.lose(LossReason::BatchTooLong, dropped);
                 (messages, false)
@@ -435,6 +436,7 @@ impl Pipeline {
             reader.decoder.end(lane, &mut frames);
         }
         self.frames(time, frames);
+        self.stdio.settle(lane, &self.flows, &mut self.sessions);
         self.stdio.lane_ended(time, lane, &mut self.sessions);
         if let Some(flow) = self.flows.get_mut(lane.flow) {
             flow.ending = true;

@@ -277,8 +277,12 @@ impl Http {
             }
         }
         let posted = place.method == "POST";
-        let begins =
-            posted && !messages.is_empty() && (marks.is_decisive() || marks.strong_count() > 1);
+        // Somebody sends a recording away: what only a server says comes from no client.
+        let quotes = messages.iter().any(Message::is_of_server);
+        let begins = posted
+            && !messages.is_empty()
+            && !quotes
+            && (marks.is_decisive() || marks.strong_count() > 1);
         // Attached in mid-stream: the session id alone tells, on a POST, the event stream, or a DELETE.
         let goes_on = place.session_id.is_some() && marks.is_decisive();
         if !begins && !goes_on {

@@ -12,7 +12,7 @@ pub use super::value::{Id, NAME_BYTES_MAX, Peer};
 use super::envelope::Envelope;
 use super::fields::{Answer, Failure, Params};
 use super::json::{NotJson, Reader, Shape};
-use super::signature::{self, Marks};
+use super::signature::{self, Mark, Marks, Sign};
 use super::tools::Tool;
 use super::value::Revision;
 
@@ -47,6 +47,15 @@ pub struct Message {
     /// An object in it has the same key twice where that matters: peers may read it differently. The
     /// last one counts here.
     pub duplicate_key: bool,
+}
+
+impl Message {
+    /// No client ever says it: an answer to a handshake, or a list of tools.
+    #[must_use]
+    pub fn is_of_server(&self) -> bool {
+        matches!(&self.kind, Kind::Response(response)
+            if response.tools.is_some() || self.marks.contains(Mark::Decisive(Sign::Initialized)))
+    }
 }
 
 /// The three kinds of JSON-RPC messages.

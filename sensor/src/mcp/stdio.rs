@@ -5,6 +5,7 @@
 //! Answers may arrive here before their requests, because calls are reported when they return: those are
 //! kept for a moment.
 
+mod doubt;
 mod ends;
 mod pairing;
 
@@ -25,7 +26,7 @@ const EARLY_MAX: usize = 64;
 const EARLY_NS: u64 = 5_000_000_000;
 /// How long after the client's end of stream a server may still answer.
 const CLOSING_NS: u64 = 3_000_000_000;
-/// Sessions that have a request and no answer yet; the oldest makes way.
+/// Sessions that have a request and no answer yet; past this the client that has most of them loses its oldest.
 const UNPAIRED_MAX: usize = 256;
 /// Lanes known to carry both sides of a conversation; the oldest makes way.
 const QUOTING_MAX: usize = 256;
@@ -58,6 +59,8 @@ pub struct Stdio {
     closing: Vec<(UnixNs, SessionNumber)>,
     /// Lanes that carry what only a server says after what only a client says: somebody passes a recording on.
     quoting: VecDeque<Lane>,
+    /// What a lane said since it answered what it had asked itself, before anybody else did.
+    doubtful: VecDeque<Early>,
 }
 
 impl Stdio {
@@ -70,10 +73,26 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
+        if self.is_doubtful(lane, &message, flows, sessions) {
+            self.doubt(time, lane, message, flows, sessions);
+        } else {
+            self.settled(time, lane, message, flows, sessions);
+        }
+    }
+
+    /// Takes one message, whatever it may be a copy of.
+    fn settled(
+        &mut self,
+        time: UnixNs,
+        lane: Lane,
+        message: Message,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
         self.drop_wrong_guess(time, lane, &message, flows, sessions);
         match (self.bound(lane, sessions), &message.kind) {
-            (Some((number, Role::FromClient)), kind) => {
-                if is_of_server(kind, &message) {
+            (Some((number, Role::FromClient)), _) => {
+                if message.is_of_server() {
                     self.note_quoting(lane);
                 }
                 self.take_from_client(time, lane, number, &message, flows, sessions);
@@ -120,17 +139,9 @@ impl Stdio {
             return;
         };
         let wrong = match (role, &message.kind) {
-            (Role::FromClient, Kind::Response(Response { id: Some(id), .. })) => {
-                let handshake = message.marks.contains(Mark::Decisive(Sign::Initialized));
-                let own = rank(sessions, number);
-                self.is_unpaired(lane)
-                    && self
-                        .asked(lane, id, flows, sessions)
-                        .is_some_and(|(other, _)| {
-                            other.session != number
-                                && (handshake || rank(sessions, other.session) > own)
-                        })
-            }
+            (Role::FromClient, Kind::Response(_)) => self
+                .better_guess(number, lane, message, flows, sessions)
+                .is_some(),
             (Role::FromServer, Kind::Request(request)) => {
                 request.method == "initialize"
                     && message.marks.is_decisive()
@@ -146,6 +157,25 @@ impl Stdio {
         }
     }
 
+    /// The session that this answer of a lane belongs to rather than to be the client of its own.
+    fn better_guess(
+        &self,
+        number: SessionNumber,
+        lane: Lane,
+        message: &Message,
+        flows: &FlowTable,
+        sessions: &SessionTable,
+    ) -> Option<Unpaired> {
+        let id = response_id(message)?;
+        let handshake = message.marks.contains(Mark::Decisive(Sign::Initialized));
+        let own = rank(sessions, number);
+        let (other, _) = self
+            .is_unpaired(lane)
+            .then(|| self.asked(lane, id, flows, sessions))??;
+        let better = handshake || rank(sessions, other.session) > own;
+        (other.session != number && better).then_some(other)
+    }
+
     /// Tries again to find the requests of early answers, and forgets those that nobody asked for.
     pub fn tick(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
         self.unpaired.retain(|unpaired| {
@@ -153,6 +183,7 @@ impl Stdio {
                 .get(unpaired.session)
                 .is_some_and(|session| !session.ended)
         });
+        self.settle_due(now, flows, sessions);
         self.retry_early(now, flows, sessions);
         let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
         self.closing = closing;
@@ -173,7 +204,7 @@ impl Stdio {
     /// Nothing waits for time to pass.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.early.is_empty() && self.closing.is_empty()
+        self.early.is_empty() && self.closing.is_empty() && self.doubtful.is_empty()
     }
 
     /// Whether a flow may carry the answers that some session still waits for.
@@ -232,10 +263,7 @@ impl Stdio {
         let number = session.number;
         session.client = flow.lane(lane.from).writers.last();
         if self.unpaired.len() >= UNPAIRED_MAX {
-            let oldest = self.unpaired.remove(0);
-            sessions.count_dropped(1);
-            self.forget(oldest.session);
-            sessions.forget(oldest.session);
+            self.make_way(sessions);
         }
         self.unpaired.push(Unpaired {
             session: number,
@@ -244,6 +272,28 @@ impl Stdio {
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
         self.retry_sure(time, flows, sessions);
+    }
+
+    /// Forgets the oldest session without an answer of the client that has most of them: whoever asks and asks does not push
+    /// out those who wait for a slow server.
+    fn make_way(&mut self, sessions: &mut SessionTable) {
+        let client = |unpaired: &Unpaired| {
+            sessions
+                .get(unpaired.session)
+                .and_then(|session| session.client)
+        };
+        let mut counts: HashMap<_, usize> = HashMap::new();
+        for unpaired in &self.unpaired {
+            *counts.entry(client(unpaired)).or_default() += 1;
+        }
+        let count = |unpaired: &&Unpaired| counts.get(&client(unpaired)).copied();
+        // The last of equals: the oldest.
+        let gone = self.unpaired.iter().rev().max_by_key(count).copied();
+        if let Some(gone) = gone {
+            sessions.count_dropped(1);
+            self.forget(gone.session);
+            sessions.forget(gone.session);
+        }
     }
 
     /// Tries again those early answers that certainly belong to a request. The others wait for the next tick: what else
@@ -370,8 +420,9 @@ impl Stdio {
 
     /// The session without an answer yet that waits for this id, and whose requests go the other way.
     ///
-    /// Where the client was not seen to read the answers, it may be a pipeline that passes a recording on: then either the lane of the
-    /// requests has the answers too, or the lane of the answers has the same requests.
+    /// Somebody may pass a recording on, to a pipeline, an echo, a database, or a terminal: then either the lane of the requests has the
+    /// answers too, or the lane of the answers has the same requests. The latter proves nothing between two processes that were both
+    /// seen at both lanes: a server may print what it was asked.
     fn asked(
         &self,
         lane: Lane,
@@ -390,8 +441,8 @@ impl Stdio {
             .filter(waits)
             .any(|unpaired| unpaired.requests == lane);
         let is_passed_on = |(unpaired, _): &(Unpaired, Quality)| {
-            (asks_itself || self.quoting.contains(&unpaired.requests))
-                && !is_closed(flows, unpaired.requests, lane)
+            self.quoting.contains(&unpaired.requests)
+                || asks_itself && !is_closed(flows, unpaired.requests, lane)
         };
         self.unpaired
             .iter()
@@ -459,12 +510,6 @@ fn may_begin(request: &Request, message: &Message) -> bool {
     let of_server = of_server || request.method.starts_with("tasks/");
     let marks = message.marks;
     !of_server && !marks.is_against() && (marks.is_decisive() || marks.strong_count() > 0)
-}
-
-/// Whether no client ever says it: an answer to a handshake, or a list of tools.
-fn is_of_server(kind: &Kind, message: &Message) -> bool {
-    matches!(kind, Kind::Response(response)
-        if response.tools.is_some() || message.marks.contains(Mark::Decisive(Sign::Initialized)))
 }
 
 fn response_id(message: &Message) -> Option<&Id> {

@@ -252,6 +252,9 @@ fn a_server_that_asks_first_hides_nothing() {
                 0,
                 "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n",
             );
+            // An echo would have come by then.
+            run.now += 1_000_000_000;
+            run.event(moved(CLIENT, ANSWERS, Direction::Read, 0, b""));
             run.event(Body::Exit { process: SERVER });
             let real = (Some("2025-06-18".to_owned()), 1);
             assert!(

@@ -23,7 +23,13 @@ pub struct Line {
     pub after_gap: bool,
     /// Bytes of the line as it was on the wire, without the `\n`; those that came, when `cut`.
     pub length: u64,
+    /// The line before ends with this one's length: it is what a protocol of databases and message brokers carries, not
+    /// what anybody says here (`$42`, `MSG subject 1 42`, `VALUE key 0 42`).
+    pub announced: bool,
 }
+
+/// Longest line that announces the length of the next, in bytes.
+const ANNOUNCEMENT_BYTES_MAX: usize = 1024;
 
 /// Cuts a stream into lines. Blank lines are left out.
 pub struct LineDecoder {
@@ -34,6 +40,8 @@ pub struct LineDecoder {
     /// Bytes of the unfinished line.
     length: u64,
     after_gap: bool,
+    /// The number that the line before ends with.
+    announced: Option<u64>,
 }
 
 impl LineDecoder {
@@ -46,6 +54,7 @@ impl LineDecoder {
             excerpt: None,
             length: 0,
             after_gap: false,
+            announced: None,
         }
     }
 
@@ -126,15 +135,35 @@ impl LineDecoder {
         if !too_long && text.last() == Some(&b'\r') {
             text.pop();
         }
-        (!text.iter().all(u8::is_ascii_whitespace)).then_some(Line {
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        // With the line end that the text may have of its own.
+        let is = text.len() as u64;
+        let announced = self
+            .announced
+            .is_some_and(|length| (is..=is + 1).contains(&length));
+        self.announced = last_number(&text);
+        Some(Line {
             text,
             tail,
             too_long,
             cut: false,
             after_gap,
             length,
+            announced,
         })
     }
+}
+
+/// The number that a short line ends with; none of JSON.
+fn last_number(line: &[u8]) -> Option<u64> {
+    if line.len() > ANNOUNCEMENT_BYTES_MAX || matches!(line.first(), Some(b'{' | b'[')) {
+        return None;
+    }
+    let others = line.iter().rev().position(|byte| !byte.is_ascii_digit());
+    let digits = line.get(others.map_or(0, |count| line.len() - count)..)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 impl Default for LineDecoder {
@@ -183,6 +212,18 @@ mod tests {
             texts(99, &[b"a\nb\r\n", b"c", b"\r", b"\nd"]),
             ["a", "b", "c"]
         );
+    }
+
+    #[test]
+    fn a_line_whose_length_the_one_before_it_says_is_marked() {
+        let announced = |text: &str| -> Vec<bool> {
+            let lines = decode(99, &[text.as_bytes()]);
+            lines.iter().map(|line| line.announced).collect()
+        };
+        assert_eq!(announced("*1\r\n$4\r\nabcd\r\n"), [false, false, true]);
+        assert_eq!(announced("MSG a 1 5\nabcd\n\n+OK\n"), [false, true, false]);
+        assert_eq!(announced("port 80\nabcd\n"), [false, false]);
+        assert_eq!(announced("{\"a\":4}4\nabcd\n"), [false, false]);
     }
 
     #[test]

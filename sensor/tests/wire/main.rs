@@ -2,12 +2,14 @@
 
 mod any_bytes;
 mod codings;
+mod crowds;
 mod hostile;
 mod http_losses;
 mod legacy_sse;
 mod losses;
 mod modern;
 mod places;
+mod quotes;
 mod recording;
 mod sharing;
 mod stress;

@@ -1,6 +1,6 @@
 //! One request and its response, while they are under way.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::content::{Content, Hope};
 use crate::event::{LossReason, UnixNs};
@@ -10,16 +10,20 @@ use crate::mcp::session::{ExchangeKey, SessionNumber};
 use crate::mcp::signature::Marks;
 use crate::protocol::http1::{Headers, RequestHead, Version};
 
-/// Exchanges that are open at the same time on the whole host; past this the fullest connection loses one.
+/// Exchanges that are open at the same time on the whole host; past this the oldest makes way that is no session's.
 const EXCHANGES_MAX: usize = 4096;
 /// Exchanges of one connection: more requests in a row without an answer are nobody's way of working.
 const PIPELINED_MAX: usize = 64;
+/// Exchanges of sessions that are passed over in search of one that is not.
+const SPARED_MAX: usize = 64;
 
 /// The open exchanges, by flow.
 #[derive(Default)]
 pub(super) struct Exchanges {
     flows: BTreeMap<FlowId, BTreeMap<u64, Exchange>>,
     count: usize,
+    /// In the order in which they began or were spared; some of them are over.
+    ages: VecDeque<ExchangeKey>,
 }
 
 impl Exchanges {
@@ -28,19 +32,38 @@ impl Exchanges {
         let own = self.flows.entry(flow).or_default();
         if own.insert(number, exchange).is_none() {
             self.count += 1;
+            self.ages.push_back((flow, number));
         }
-        let fullest = if own.len() > PIPELINED_MAX {
-            Some(flow)
+        let gone = if own.len() > PIPELINED_MAX {
+            own.keys().next().map(|first| (flow, *first))
         } else if self.count > EXCHANGES_MAX {
-            self.flows
-                .iter()
-                .max_by_key(|(_, own)| own.len())
-                .map(|(flow, _)| *flow)
+            self.eldest()
         } else {
             None
         };
-        let first = fullest.and_then(|flow| Some((flow, *self.flows.get(&flow)?.keys().next()?)));
-        u64::from(first.is_some_and(|key| self.remove(key).is_some()))
+        if self.ages.len() > 2 * EXCHANGES_MAX {
+            let flows = &self.flows;
+            self.ages.retain(|(flow, number)| {
+                flows.get(flow).is_some_and(|own| own.contains_key(number))
+            });
+        }
+        u64::from(gone.is_some_and(|key| self.remove(key).is_some()))
+    }
+
+    /// Who makes way. Never the latest: connections that are held open without an end would blind us for what comes after them.
+    fn eldest(&mut self) -> Option<ExchangeKey> {
+        let mut spared = 0;
+        while let Some(key) = self.ages.pop_front() {
+            match self.get(key) {
+                Some(exchange) if exchange.session.is_some() && spared < SPARED_MAX => {
+                    spared += 1;
+                    self.ages.push_back(key);
+                }
+                Some(_) => return Some(key),
+                None => {}
+            }
+        }
+        None
     }
 
     pub(super) fn get(&self, (flow, number): ExchangeKey) -> Option<&Exchange> {
