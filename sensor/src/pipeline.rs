@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use gnomon_policy::{Fronts, Policy};
 
 use crate::event::{
-    Body, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState, Transfer,
-    UnixNs,
+    Body, Direction, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState,
+    Transfer, UnixNs,
 };
 use crate::flow::appraisal::Appraisal;
 use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
@@ -59,6 +59,8 @@ impl Default for Limits {
 
 /// How long bytes of a flow that was given up may still be on their way from the kernel.
 const UNDER_WAY_NS: u64 = 1_000_000_000;
+/// How far up from who writes somebody may have made the pipe for it: a subshell, and the script.
+const SPONSORS_MAX: usize = 2;
 
 /// How often ended processes, idle sessions and dead flows are looked for.
 const SWEEP_NS: u64 = 5_000_000_000;
@@ -254,9 +256,13 @@ impl Pipeline {
         self.listeners.exit(process);
         self.processes.exit(time, process);
         let listeners = &self.listeners;
-        let orphans = self
-            .sessions
-            .end_process(time, process, |address| listeners.is_served(address));
+        let processes = &self.processes;
+        let orphans = self.sessions.end_process(
+            time,
+            process,
+            |address| listeners.is_served(address),
+            || processes.heir(process),
+        );
         for number in orphans {
             let (flows, processes) = (&self.flows, &self.processes);
             self.stdio
@@ -275,6 +281,12 @@ impl Pipeline {
         }
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
             self.reopening.insert(arrival.lane);
+        }
+        if arrival.new_user && transfer.direction == Direction::Write {
+            let parents = self.processes.lineage(transfer.process).skip(1);
+            for parent in parents.take(SPONSORS_MAX) {
+                self.flows.sponsor(arrival.lane, parent);
+            }
         }
         arrival
     }

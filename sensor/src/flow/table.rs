@@ -24,6 +24,8 @@ pub struct LaneUse {
     pub writers: Users,
     /// Processes that read.
     pub readers: Users,
+    /// Parents of those that wrote: the descriptor may be theirs.
+    pub sponsors: Users,
     /// Which side's copies are taken, once the first has come.
     source: Option<Direction>,
 }
@@ -159,6 +161,7 @@ impl FlowTable {
         for lane in self.flows.values_mut().flat_map(|flow| &mut flow.lanes) {
             lane.writers.forget(ended);
             lane.readers.forget(ended);
+            lane.sponsors.forget(ended);
         }
     }
 
@@ -190,6 +193,13 @@ impl FlowTable {
             },
             replaced,
         )
+    }
+
+    /// Notes that a process made one of those that write a lane.
+    pub fn sponsor(&mut self, lane: Lane, process: ProcessKey) {
+        if let Some(flow) = self.flows.get_mut(&lane.flow) {
+            flow.lanes[lane.from.index()].sponsors.note(process);
+        }
     }
 
     /// From here on a lane is followed by what its reader copies. True if nothing of it was taken before.

@@ -18,7 +18,7 @@ use super::table::{Answer, SessionTable, witness};
 use crate::event::UnixNs;
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
-use pairing::{is_closed, rank, reversed};
+use pairing::{is_closed, rank, reversed, server};
 
 /// Answers that wait for their request.
 const EARLY_MAX: usize = 64;
@@ -467,10 +467,7 @@ impl Stdio {
         self.lanes.insert(answers, (number, Role::FromServer));
         sessions.claim_flow(requests.flow);
         sessions.claim_flow(answers.flow);
-        let server = flows
-            .get(answers.flow)
-            .and_then(|flow| flow.lane(answers.from).writers.last())
-            .or_else(|| flows.get(requests.flow)?.lane(requests.from).readers.last());
+        let server = server(flows, requests, answers);
         let client = flows
             .get(requests.flow)
             .and_then(|flow| flow.lane(requests.from).writers.last())

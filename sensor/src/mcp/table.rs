@@ -131,23 +131,35 @@ impl SessionTable {
     }
 
     /// Ends every session of a process that is gone. `served` tells whether somebody else still listens
-    /// where a session's server did: a worker that ends is not its server's end. Gives the sessions over
+    /// where a session's server did: a worker that ends is not its server's end. `heir` gives the process that a server over
+    /// lines went on as, if it did. Gives the sessions over
     /// lines that only lost their client: their answers may still come.
     pub fn end_process(
         &mut self,
         time: UnixNs,
         process: ProcessKey,
         served: impl Fn(std::net::SocketAddr) -> bool,
+        heir: impl Fn() -> Option<ProcessKey>,
     ) -> Vec<SessionNumber> {
-        let (mut over, mut orphans) = (Vec::new(), Vec::new());
+        let (mut over, mut orphans, mut inherited) = (Vec::new(), Vec::new(), Vec::new());
         for session in self.sessions.values().filter(|session| !session.ended) {
             let goes_on = session.http.server.is_some_and(&served);
-            if session.server == Some(process) && !goes_on {
+            if session.server == Some(process) && session.transport == Transport::Stdio {
+                inherited.push(session.number);
+            } else if session.server == Some(process) && !goes_on {
                 over.push(session.number);
             } else if session.client == Some(process) && session.transport == Transport::Stdio {
                 orphans.push(session.number);
             } else if session.client == Some(process) {
                 over.push(session.number);
+            }
+        }
+        let heir = if inherited.is_empty() { None } else { heir() };
+        for number in inherited {
+            if let (Some(_), Some(session)) = (heir, self.change(number)) {
+                session.server = heir;
+            } else {
+                over.push(number);
             }
         }
         for number in over {

@@ -267,6 +267,44 @@ fn a_server_that_asks_first_hides_nothing() {
 }
 
 #[test]
+fn a_script_that_starts_a_program_for_every_answer_is_a_server() {
+    let mut run = Run::new();
+    let worker = |pid: u32| ProcessKey { pid, start_ns: 9 };
+    for (pid, ask, answer) in [
+        (20, INITIALIZE, INITIALIZED),
+        (
+            21,
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"t\"}}\n",
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":[]}}\n",
+        ),
+    ] {
+        run.ask(ask);
+        run.event(Body::Fork {
+            parent: SERVER,
+            child: worker(pid),
+        });
+        run.event(moved(
+            worker(pid),
+            ANSWERS,
+            Direction::Write,
+            0,
+            answer.as_bytes(),
+        ));
+        run.event(Body::Exit {
+            process: worker(pid),
+        });
+        run.event(moved(CLIENT, ANSWERS, Direction::Read, 0, b""));
+    }
+    // What was answered before its client was seen to read is looked for once more.
+    run.now += 1_000_000_000;
+    run.event(moved(CLIENT, ANSWERS, Direction::Read, 0, b""));
+    run.event(Body::Exit { process: SERVER });
+    let told = last_states(&run);
+    let real = (Some("2025-06-18".to_owned()), 1);
+    assert_eq!(told.values().collect::<Vec<_>>(), [&real]);
+}
+
+#[test]
 fn a_pipeline_of_a_shell_is_a_session() {
     let mut run = Run::new();
     run.ask(INITIALIZE);

@@ -104,6 +104,23 @@ impl ProcessTable {
         self.entries.get(&process)?.parent
     }
 
+    /// The latest living child that still runs the image it was forked with: what a process goes on as that ends after its fork.
+    #[must_use]
+    pub fn heir(&self, process: ProcessKey) -> Option<ProcessKey> {
+        let image = self.image(process)?;
+        let goes_on = |entry: &Entry| {
+            let same = entry
+                .exec
+                .as_ref()
+                .is_some_and(|own| Arc::ptr_eq(own, image));
+            entry.parent == Some(process) && !entry.exited && same
+        };
+        let children = self.entries.iter().filter(|(_, entry)| goes_on(entry));
+        children
+            .map(|(child, _)| *child)
+            .max_by_key(|child| child.start_ns)
+    }
+
     /// The process and its ancestors, nearest first.
     pub fn lineage(&self, process: ProcessKey) -> impl Iterator<Item = ProcessKey> + '_ {
         std::iter::successors(Some(process), |process| self.parent(*process)).take(ANCESTORS_MAX)
@@ -176,6 +193,20 @@ mod tests {
             Some("/bin/cat")
         );
         assert_eq!(table.lineage(key(2)).collect::<Vec<_>>(), [key(2), key(1)]);
+    }
+
+    #[test]
+    fn a_forked_child_is_the_heir_until_it_runs_something_else() {
+        let mut table = ProcessTable::new(8);
+        table.exec(exec(1, "/bin/server"));
+        assert_eq!(table.heir(key(1)), None);
+        table.fork(key(1), key(2));
+        table.fork(key(1), key(3));
+        table.exec(exec(3, "/bin/helper"));
+        table.exit(9, key(1));
+        assert_eq!(table.heir(key(1)), Some(key(2)));
+        table.exit(9, key(2));
+        assert_eq!(table.heir(key(1)), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which lane answers which: by the processes at their ends.
 
-use crate::event::Channel;
+use crate::event::{Channel, ProcessKey};
 use crate::flow::users::Users;
 use crate::flow::{FlowTable, Lane};
 use crate::mcp::session::SessionNumber;
@@ -17,14 +17,33 @@ pub(super) fn reversed(flows: &FlowTable, requests: Lane, answers: Lane) -> Opti
     }
     let there = flows.get(requests.flow)?.lane(requests.from);
     let back = flows.get(answers.flow)?.lane(answers.from);
-    let far = agree(&there.readers, &back.writers)?;
+    let far = agree(&there.readers, &back.writers);
     match (far, agree(&there.writers, &back.readers)) {
         // Who read the request gave the answer; the client need not have read it yet.
-        (true, Some(_)) => Some(Quality::Exact),
+        (Some(true), Some(_)) => Some(Quality::Exact),
         // In a pipeline of a shell one process asks and another reads.
-        (true, None) | (false, Some(true)) => Some(Quality::Likely),
-        (false, _) => None,
+        (Some(true), None) | (Some(false), Some(true)) => Some(Quality::Likely),
+        // A script reads, and a program that it starts for every answer writes.
+        (None, Some(true)) => there
+            .readers
+            .meets(&back.sponsors)
+            .then_some(Quality::Likely),
+        (Some(false) | None, _) => None,
     }
+}
+
+/// Who answers: who writes the answers, unless that is somebody whom the reader of the requests has started for it.
+pub(super) fn server(flows: &FlowTable, requests: Lane, answers: Lane) -> Option<ProcessKey> {
+    let reader = || flows.get(requests.flow)?.lane(requests.from).readers.last();
+    let Some(back) = flows.get(answers.flow).map(|flow| flow.lane(answers.from)) else {
+        return reader();
+    };
+    let script = flows.get(requests.flow).and_then(|flow| {
+        let readers = &flow.lane(requests.from).readers;
+        let starts = !readers.meets(&back.writers) && readers.meets(&back.sponsors);
+        readers.last().filter(|_| starts)
+    });
+    script.or_else(|| back.writers.last()).or_else(reader)
 }
 
 /// Whether both processes were seen at both lanes, or the two lanes are one socket: no pipeline looks like that.
