@@ -14,11 +14,11 @@ use sensor_abi::{
 use crate::{
     atomic,
     copy::{self, Source},
-    emit,
-    end::{self, Object},
+    emit, end,
+    inode::Object,
     maps::{FLOWS, TransferScratch, VERDICTS, Walk},
     memory::user,
-    splice, task,
+    task, tuple,
 };
 
 /// A call that moved bytes.
@@ -161,7 +161,7 @@ pub unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<
         return None;
     }
     let local = end::is_local(end);
-    let by_reader = local && splice::meet(scratch, &object.key);
+    let by_reader = local && tuple::meet(scratch, &object.key);
     open_flow(scratch, &object.key, local, by_reader)
 }
 

@@ -16,6 +16,7 @@ mod atomic;
 mod copy;
 mod emit;
 mod end;
+mod inode;
 mod inspect;
 mod maps;
 mod memory;
@@ -23,6 +24,7 @@ mod probe;
 mod splice;
 mod task;
 mod terminal;
+mod tuple;
 
 #[cfg(not(test))]
 #[panic_handler]

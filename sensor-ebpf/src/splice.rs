@@ -5,19 +5,18 @@
 //! may be back before the writer is; what a new reader reads first is therefore kept in reserve
 //! ([`kind::STANDBY`]).
 
-use core::ptr::read_volatile;
-
 use aya_ebpf::bindings::BPF_ANY;
 use sensor_abi::{
-    flow::{DirectionState, FlowKey, FlowState, TupleKey, direction_flag, drop, flow_flag, verdict},
-    record::{End, channel, direction, kind},
+    flow::{DirectionState, FlowKey, FlowState, direction_flag, drop, flow_flag, verdict},
+    record::{channel, direction, kind},
 };
 
 use crate::{
     copy, emit,
-    end::Object,
+    inode::Object,
     inspect,
     maps::{FLOWS, TUPLES, TransferScratch},
+    tuple,
 };
 
 /// Bytes went out of `object` into another descriptor.
@@ -62,8 +61,8 @@ pub unsafe fn put_in(object: &Object, fd: u32, total: u64) {
     }
     (*scratch).record.length = total;
     // What a terminal's reader reads is not what was written.
-    let readable = (*flow).flags & flow_flag::LOCAL != 0
-        && (*scratch).record.end.channel != channel::PTY;
+    let readable =
+        (*flow).flags & flow_flag::LOCAL != 0 && (*scratch).record.end.channel != channel::PTY;
     if !readable {
         inspect::lose(state, total);
         emit::dropped(drop::SPLICED, 1);
@@ -139,7 +138,7 @@ unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
 /// The key of the other side of the record's TCP connection; where it was not seen yet, it is marked.
 #[inline(always)]
 unsafe fn other_of(scratch: *mut TransferScratch) -> Option<FlowKey> {
-    mirror(scratch);
+    tuple::mirror(scratch);
     let tuple = &(*scratch).tuple;
     if let Some(&key) = TUPLES.get(tuple) {
         return Some(key);
@@ -151,56 +150,3 @@ unsafe fn other_of(scratch: *mut TransferScratch) -> Option<FlowKey> {
     let _ = TUPLES.insert(tuple, &unseen, u64::from(BPF_ANY));
     None
 }
-
-/// A new end of a flow with both sides on this host: a TCP connection is remembered by what the end calls it.
-/// True if it is to be copied as it reads.
-///
-/// # Safety
-/// `scratch` is this CPU's, its record's end is filled in.
-#[inline(always)]
-pub unsafe fn meet(scratch: *mut TransferScratch, key: &FlowKey) -> bool {
-    if (*scratch).record.end.channel != channel::TCP {
-        return false;
-    }
-    own(scratch);
-    let tuple = &(*scratch).tuple;
-    let marked = TUPLES.get(tuple).is_some_and(|known| known.inode == 0);
-    let _ = TUPLES.insert(tuple, key, u64::from(BPF_ANY));
-    marked
-}
-
-/// Sets the scratch's tuple to what the record's end calls its connection.
-#[inline(always)]
-unsafe fn own(scratch: *mut TransferScratch) {
-    let words = tuple_of(&raw const (*scratch).record.end);
-    let tuple = &raw mut (*scratch).tuple;
-    let mut index = 0;
-    while index < size_of::<TupleKey>() / 8 {
-        (*tuple)[index] = read_volatile(words.add(index));
-        index += 1;
-    }
-}
-
-/// Sets it to what the other side calls it.
-#[inline(always)]
-unsafe fn mirror(scratch: *mut TransferScratch) {
-    own(scratch);
-    let [first, local, local_low, remote, remote_low] = (*scratch).tuple;
-    // Namespace, own port, other port.
-    let ports = (first << 16) & 0xffff_0000_0000_0000 | (first >> 16) & 0x0000_ffff_0000_0000;
-    (*scratch).tuple = [
-        first & 0xffff_ffff | ports,
-        remote,
-        remote_low,
-        local,
-        local_low,
-    ];
-}
-
-#[inline(always)]
-unsafe fn tuple_of(end: *const End) -> *const u64 {
-    (&raw const (*end).netns).cast()
-}
-
-const _: () = assert!(core::mem::offset_of!(End, netns) % 8 == 0);
-const _: () = assert!(core::mem::offset_of!(End, channel) - core::mem::offset_of!(End, netns) == 40);

@@ -10,7 +10,7 @@ use sensor_abi::{
 };
 
 use crate::{
-    end::{self, Kind, Object},
+    inode::{self, Kind, Object},
     memory::{kernel, offset},
 };
 
@@ -49,7 +49,7 @@ pub unsafe fn object_of(file: u64, number: u32) -> Option<Object> {
     // `ptmx_open` leaves the slave's directory entry there.
     let entry: u64 = kernel(slave, offset!(tty_driver_data))?;
     let inode: u64 = kernel(entry, offset!(dentry_inode))?;
-    let FlowKey { device, inode: at } = end::key_of_inode(inode)?;
+    let FlowKey { device, inode: at } = inode::key(inode)?;
     let side = if major == MASTER_MAJOR {
         u64::from(MASTER_DEVICE)
     } else {

@@ -15,7 +15,8 @@ use sensor_abi::record::{
 
 use crate::{
     copy::{Form, Source},
-    end::{self, Kind, Object},
+    end,
+    inode::{Kind, Object},
     inspect::{self, Call},
     maps::SELF_TGID,
     memory::{kernel, offset},
