@@ -11,8 +11,12 @@ use crate::{
 
 /// Longest answering of one question, seconds.
 const SECONDS_MAX: u64 = 30;
-/// Without it a cut listing may not be known as such, nor how much there is.
-const EXACT: (&str, &str) = ("exact_rows_before_limit", "1");
+const SETTINGS: [(&str, &str); 2] = [
+    // Without it a cut listing may not be known as such, nor how much there is.
+    ("exact_rows_before_limit", "1"),
+    // ClickHouse gives up when we do: else what nobody waits for any more would go on beside what sensors send.
+    ("max_execution_time", "30"),
+];
 
 /// A statement with `{name:Type}` in it, and what fills them.
 #[derive(Clone, Debug)]
@@ -44,7 +48,7 @@ impl Question {
     /// ClickHouse is away or refuses, it takes longer than 30 s, or the answer is too large.
     pub async fn ask(&self, store: &Store) -> Result<Answer, StoreError> {
         let client = store.connection().await?.writer;
-        run(&client, &self.sql, &self.parameters, &[EXACT], SECONDS_MAX).await
+        run(&client, &self.sql, &self.parameters, &SETTINGS, SECONDS_MAX).await
     }
 
     /// The statement as it is sent, and its parameters.
@@ -117,6 +121,12 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clickhouse_is_given_as_long_as_we_wait() {
+        let seconds = SECONDS_MAX.to_string();
+        assert!(SETTINGS.contains(&("max_execution_time", &seconds)));
+    }
 
     #[test]
     fn values_are_written_out_and_stay_values() {
