@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use gnomon_policy::{Fronts, Policy};
 
 use crate::event::{
-    Body, Direction, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState, TcpState,
-    Transfer, UnixNs,
+    Body, Channel, Direction, EndKey, Event, FlowVerdict, LossReason, ProcessKey, SocketState,
+    TcpState, Transfer, UnixNs,
 };
 use crate::flow::appraisal::Appraisal;
 use crate::flow::decoder::{Chunk, Decoder, Frame, Reading};
@@ -398,7 +398,8 @@ impl Pipeline {
             return;
         }
         let (messages, against) = match parse(&line.text) {
-            Parsed::Rpc { .. } if line.announced => (Vec::new(), false),
+            // Only there: a server on pipes could hide behind numbers that it prints.
+            Parsed::Rpc { .. } if line.announced && self.is_tcp(lane) => (Vec::new(), false),
             Parsed::Rpc { messages, dropped } => {
                 self.lose(LossReason::BatchTooLong, dropped);
                 (messages, false)
@@ -418,6 +419,11 @@ impl Pipeline {
                 self.reopening.insert(lane);
             }
         }
+    }
+
+    fn is_tcp(&self, lane: Lane) -> bool {
+        let flow = self.flows.get(lane.flow);
+        flow.is_some_and(|flow| flow.channel == Channel::Tcp)
     }
 
     fn socket_state(&mut self, time: UnixNs, state: &SocketState, output: &mut Output) {

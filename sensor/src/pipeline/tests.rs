@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::{Channel, Direction, End};
+use crate::event::{Direction, End};
 use crate::host::NoHost;
 use crate::observation;
 
