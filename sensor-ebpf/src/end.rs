@@ -21,6 +21,8 @@ const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const SOCK_SEQPACKET: u16 = 5;
 const IPPROTO_TCP: u16 = 6;
+/// TCP over several paths: its socket has the addresses of the first.
+const IPPROTO_MPTCP: u16 = 262;
 
 /// The open file behind a descriptor of the current task, or 0.
 ///
@@ -122,7 +124,8 @@ unsafe fn fill_socket(sock: u64, end: *mut End) -> bool {
         fill_peer(sock, end);
         return true;
     }
-    fill_tcp(sock, family, end)
+    let protocol: u16 = kernel(sock, offset!(sock_protocol)).unwrap_or(0);
+    (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) && fill_inet(sock, family, end)
 }
 
 /// Fills in what a TCP socket says of itself; false if it is none.
@@ -132,7 +135,12 @@ unsafe fn fill_socket(sock: u64, end: *mut End) -> bool {
 #[inline(always)]
 pub unsafe fn fill_tcp(sock: u64, family: u16, end: *mut End) -> bool {
     let protocol: u16 = kernel(sock, offset!(sock_protocol)).unwrap_or(0);
-    if protocol != IPPROTO_TCP || (family != AF_INET && family != AF_INET6) {
+    protocol == IPPROTO_TCP && fill_inet(sock, family, end)
+}
+
+#[inline(always)]
+unsafe fn fill_inet(sock: u64, family: u16, end: *mut End) -> bool {
+    if family != AF_INET && family != AF_INET6 {
         return false;
     }
     (*end).channel = channel::TCP;

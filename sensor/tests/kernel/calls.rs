@@ -23,7 +23,15 @@ fn every_form_of_every_channel_is_copied() {
     let socket = ["write", "writev", "sendto", "sendmsg", "sendmmsg"];
     let read_stream = ["read", "readv", "preadv2", "read"];
     let read_socket = ["read", "readv", "recvfrom", "recvmsg", "recvmmsg"];
-    for channel in ["pipe", "fifo", "unix", "tcp4", "tcp6", "dual"] {
+    let paths = Path::new("/proc/sys/net/mptcp").exists();
+    if !paths {
+        println!("this kernel has no MPTCP");
+    }
+    let channels = ["pipe", "fifo", "unix", "tcp4", "tcp6", "dual", "mptcp"];
+    for channel in channels
+        .into_iter()
+        .filter(|channel| paths || *channel != "mptcp")
+    {
         let (writes, reads): (&[&str], &[&str]) = if matches!(channel, "pipe" | "fifo") {
             (&stream, &read_stream)
         } else {

@@ -123,13 +123,16 @@ READ = {
 }
 
 
-def tcp(family, bind, connect, source=None):
-    with socket.socket(family) as listener:
+def tcp(family, bind, connect, source=None, protocol=0):
+    with socket.socket(family, socket.SOCK_STREAM, protocol) as listener:
         if family == socket.AF_INET6 and bind == "::":
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind((bind, 0))
         listener.listen()
-        client = socket.create_connection((connect, listener.getsockname()[1]), source_address=source)
+        client = socket.socket(family if connect != "127.0.0.1" else socket.AF_INET, socket.SOCK_STREAM, protocol)
+        if source:
+            client.bind(source)
+        client.connect((connect, listener.getsockname()[1]))
         server, _ = listener.accept()
         return client, server
 
@@ -158,6 +161,8 @@ def channel(name):
         return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if name == "tcp4":
         return tcp(socket.AF_INET, "127.0.0.1", "127.0.0.1")
+    if name == "mptcp":
+        return tcp(socket.AF_INET, "127.0.0.1", "127.0.0.1", protocol=socket.IPPROTO_MPTCP)
     if name == "remote":
         # Two addresses of an own network namespace: to the kernel side, two hosts.
         return tcp(socket.AF_INET, "10.9.0.2", "10.9.0.2", ("10.9.0.1", 0))
