@@ -69,7 +69,7 @@ pub fn package(
         Launch::PythonScript(path) => {
             Some(pypi::python_script(&path, argv, cwd, read).unwrap_or_else(|| file(&path)))
         }
-        Launch::PythonModule(module) => pypi::python_module(&module, cwd, read),
+        Launch::PythonModule(module) => pypi::python_module(&module, argv, cwd, read),
         Launch::NpmPackage(spec) => npm::npm_spec(&spec),
         Launch::PythonPackage(spec) => pypi::pypi_spec(&spec),
         Launch::Image(image) => image::oci(&image),

@@ -33,8 +33,18 @@ pub(super) fn pypi_spec(spec: &str) -> Option<Package> {
 }
 
 /// A module is taken for the package of its name; one that lies in the working directory for its project.
-pub(super) fn python_module(module: &str, cwd: Option<&str>, read: Read<'_>) -> Option<Package> {
+pub(super) fn python_module(
+    module: &str,
+    argv: &[String],
+    cwd: Option<&str>,
+    read: Read<'_>,
+) -> Option<Package> {
     let top = module.split('.').next()?;
+    if APPLICATION_SERVERS.contains(&top)
+        && let Some(package) = application(argv, cwd, read)
+    {
+        return Some(package);
+    }
     if let Some(package) = cwd.and_then(|cwd| {
         let here = ["", "src/"]
             .iter()
@@ -52,6 +62,32 @@ pub(super) fn python_module(module: &str, cwd: Option<&str>, read: Read<'_>) -> 
 
 /// Commands that run a server file of the user's.
 const SERVER_RUNNERS: &[&str] = &["fastmcp", "mcp"];
+
+/// Commands that serve a module of the user's, named as `module:object`.
+const APPLICATION_SERVERS: &[&str] = &["uvicorn", "hypercorn", "gunicorn", "granian", "daphne"];
+
+/// What an application server was told to serve: two of them are not one server because the same program serves both.
+fn application(argv: &[String], cwd: Option<&str>, read: Read<'_>) -> Option<Package> {
+    let is_dotted = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.".contains(&b))
+    };
+    let module = argv.iter().skip(1).find_map(|argument| {
+        let (module, object) = argument.split_once(':')?;
+        let object = object.strip_suffix("()").unwrap_or(object);
+        (is_dotted(module) && is_dotted(object)).then_some(module)
+    })?;
+    let path = absolute(&module.replace('.', "/"), cwd);
+    let path = [format!("{path}.py"), format!("{path}/__init__.py")]
+        .into_iter()
+        .find(|path| read(path).is_some());
+    match path {
+        Some(path) => pyproject(&path, read).or_else(|| Some(file(&path))),
+        None => pypi(module.split('.').next()?, None),
+    }
+}
 
 pub(super) fn python_script(
     path: &str,
@@ -75,6 +111,11 @@ pub(super) fn python_script(
         let server = run.and_then(|at| argv[at + 1..].iter().find(|a| !a.starts_with('-')))?;
         let server = absolute(server.split(':').next()?, cwd);
         return pyproject(&server, read).or_else(|| Some(file(&server)));
+    }
+    if APPLICATION_SERVERS.contains(&name)
+        && let Some(package) = application(argv, cwd, read)
+    {
+        return Some(package);
     }
     // uv and pipx name the folder of an installed tool after its package.
     let tool = ["/uv/tools/", "/pipx/venvs/"].iter().find_map(|place| {

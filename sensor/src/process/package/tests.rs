@@ -26,6 +26,7 @@ const FILES: &[(&str, &str)] = &[
         "[project]\nname = \"My_Server\"\nversion = \"0.2.0\"\n",
     ),
     ("/srv/py/src/my_server/__init__.py", ""),
+    ("/srv/app1/main.py", ""),
     ("/srv/bad/package.json", "{"),
     ("/srv/bad/pyproject.toml", "["),
     (
@@ -170,6 +171,37 @@ fn python_packages() {
         "/srv/py",
         Some(("pypi:my-server", Some("0.2.0"))),
     );
+    for (command, cwd, key) in [
+        (
+            "/v/bin/uvicorn main:app --port 80",
+            "/srv/app1",
+            "file:/srv/app1/main.py",
+        ),
+        (
+            "-m uvicorn --host h:80 main:app",
+            "/srv/app1",
+            "file:/srv/app1/main.py",
+        ),
+        (
+            "/v/bin/gunicorn -b localhost:80 my_server:make()",
+            "/srv/py/src",
+            "pypi:my-server",
+        ),
+        (
+            "/v/bin/uvicorn acme_mcp.web:app",
+            "/srv/app1",
+            "pypi:acme-mcp",
+        ),
+        ("/v/bin/uvicorn", "/srv/app1", "pypi:uvicorn"),
+    ] {
+        let version = (key == "pypi:my-server").then_some("0.2.0");
+        check(
+            python,
+            &format!("python {command}"),
+            cwd,
+            Some((key, version)),
+        );
+    }
     check(
         python,
         "python /v/bin/fastmcp run server.py:mcp",
