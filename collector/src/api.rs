@@ -7,16 +7,15 @@ mod page;
 mod policy;
 mod report;
 mod router;
+mod serve;
 mod show;
 mod signin;
 mod sql;
 mod status;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, sync::watch};
-use tracing::error;
 
 use crate::{ingest::keeper::Keeper, store::Store};
 
@@ -57,20 +56,6 @@ impl State {
 }
 
 /// Answers until the collector stops.
-pub async fn serve(listener: TcpListener, state: State, mut stopped: watch::Receiver<bool>) {
-    let router = router::router(state);
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
-    let stop = async move {
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    let served: Result<(), Infallible> = axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-        .map_err(|error| {
-            error!(%error, "the API ended: restart the collector");
-        })
-        .or(Ok(()));
-    let _ = served;
+pub async fn serve(listener: TcpListener, state: State, stopped: watch::Receiver<bool>) {
+    serve::serve(listener, router::router(state), stopped).await;
 }

@@ -12,6 +12,7 @@ pub mod api;
 pub mod assets;
 pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod engine;
 pub mod enroll;
 pub mod finding;

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::{
     api, assets,
     config::{ClickHouse, Config},
+    descriptors,
     engine::{self, Engine},
     enroll::authority::Authority,
     finding,
@@ -125,6 +126,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(&Endpoint),
 ) -> Result<()> {
+    descriptors::raise(config.ingest.streams_max);
     let state = State::open(&config.state_dir)?;
     let token = state.api_token()?;
     let authority = Authority::open(state.folder())?;

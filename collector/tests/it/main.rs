@@ -2,6 +2,7 @@
 
 mod api;
 mod collector;
+mod connections;
 mod engine;
 mod findings;
 mod ingest;
