@@ -5,6 +5,7 @@ mod collector;
 mod connections;
 mod engine;
 mod findings;
+mod hostile;
 mod ingest;
 mod lifecycle;
 mod listeners;

@@ -8,6 +8,9 @@ pub(super) const ID_BYTES_MAX: usize = 256;
 pub(super) const TEXT_BYTES_MAX: usize = 8192;
 /// Longest list (argv, addresses, evidence), items; the rest is left out.
 pub(super) const LIST_MAX: usize = 256;
+/// Largest count, number of bytes or duration: 280 TB, 9 years. Sums over a fleet stay far from their own bound, so that one
+/// host that lies cannot make a figure of all hosts wrap round.
+const COUNT_MAX: u64 = 1 << 48;
 /// Times are believed from 2000-01-01 …
 const TIME_MIN: Micros = 946_684_800_000_000;
 /// … to a day after now.
@@ -18,6 +21,11 @@ pub(super) fn text(value: Option<String>) -> Option<String> {
     value
         .filter(|v| !v.is_empty())
         .map(|v| cut(v, TEXT_BYTES_MAX))
+}
+
+/// A count, at most the largest that is believed.
+pub(super) fn count(value: u64) -> u64 {
+    value.min(COUNT_MAX)
 }
 
 pub(super) fn texts(values: Vec<String>) -> Vec<String> {

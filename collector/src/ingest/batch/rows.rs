@@ -5,7 +5,7 @@ use gnomon_proto::v1::{self, observation::Body};
 
 use super::{
     BatchKey, Refused, Rows,
-    bounds::{ID_BYTES_MAX, LIST_MAX, TEXT_BYTES_MAX, believed, cut, text, texts},
+    bounds::{ID_BYTES_MAX, LIST_MAX, TEXT_BYTES_MAX, believed, count, cut, text, texts},
     words::{base_route, channel, transport},
 };
 use crate::store::row::{CallRow, CoverageRow, ListenerRow, Micros, SessionRow, StatsRow, ToolRow};
@@ -168,7 +168,7 @@ impl<'a> Maker<'a> {
             evidence: evidence(session.evidence),
             started,
             last_seen,
-            calls: session.calls,
+            calls: count(session.calls),
             sensor_verdict: text(session.sensor_verdict),
             received: self.received,
             host,
@@ -192,9 +192,9 @@ impl<'a> Maker<'a> {
             method: cut(call.method, ID_BYTES_MAX),
             name: text(call.name),
             status: status.to_owned(),
-            duration_us: call.duration_us,
-            request_bytes: call.request_bytes,
-            response_bytes: call.response_bytes,
+            duration_us: call.duration_us.map(count),
+            request_bytes: count(call.request_bytes),
+            response_bytes: call.response_bytes.map(count),
             error_text: text(call.error_text),
             received: self.received,
         };
@@ -218,21 +218,17 @@ impl<'a> Maker<'a> {
     }
 
     fn stats(&mut self, stats: v1::Stats, time: Micros) {
-        let mut tier: Vec<_> = stats
-            .tier
-            .into_iter()
-            .take(LIST_MAX)
-            .map(|(k, v)| (cut(k, ID_BYTES_MAX), cut(v, ID_BYTES_MAX)))
-            .collect();
-        let mut lost: Vec<_> = stats
-            .lost
-            .into_iter()
-            .take(LIST_MAX)
-            .map(|(k, v)| (cut(k, ID_BYTES_MAX), v))
-            .collect();
         // The wire's maps have no order; the same batch must give the same rows.
+        let mut tier: Vec<_> = stats.tier.into_iter().collect();
+        let mut lost: Vec<_> = stats.lost.into_iter().collect();
         tier.sort();
         lost.sort();
+        let tier = (tier.into_iter().take(LIST_MAX))
+            .map(|(k, v)| (cut(k, ID_BYTES_MAX), cut(v, ID_BYTES_MAX)))
+            .collect();
+        let lost = (lost.into_iter().take(LIST_MAX))
+            .map(|(k, v)| (cut(k, ID_BYTES_MAX), count(v)))
+            .collect();
         self.rows.stats.push(StatsRow {
             host: self.host(),
             time,
@@ -240,13 +236,13 @@ impl<'a> Maker<'a> {
             sequence: self.key.sequence,
             position: self.number(),
             tier,
-            messages: stats.messages,
-            bytes: stats.bytes,
+            messages: count(stats.messages),
+            bytes: count(stats.bytes),
             lost,
-            ring_bytes: stats.ring_bytes,
-            map_bytes: stats.map_bytes,
-            cpu_ms: stats.cpu_ms,
-            rss_bytes: stats.rss_bytes,
+            ring_bytes: count(stats.ring_bytes),
+            map_bytes: count(stats.map_bytes),
+            cpu_ms: count(stats.cpu_ms),
+            rss_bytes: count(stats.rss_bytes),
             received: self.received,
         });
     }
