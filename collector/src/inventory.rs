@@ -6,3 +6,4 @@ pub mod query;
 pub mod question;
 pub mod show;
 pub mod sql;
+pub mod word;

@@ -7,6 +7,7 @@ use super::{
     prefix::{self, PrefixError},
     query::Answer,
     question::Question,
+    word,
 };
 use crate::store::{Store, StoreError};
 
@@ -386,6 +387,7 @@ impl View {
                 }
                 _ => {
                     let (name, condition) = self.filter(name)?;
+                    self.in_words(name, value)?;
                     // A condition with an open parenthesis is on the call's session.
                     let open = condition.ends_with(')')
                         && condition.matches('(').count() < condition.matches(')').count();
@@ -413,6 +415,19 @@ impl View {
     /// Names of the filters, without `since` and `limit`, which all have.
     pub fn filters(&self) -> impl Iterator<Item = &'static str> {
         self.filters.iter().map(|(name, _)| *name)
+    }
+
+    /// Refuses another value than the words that the filter is about.
+    fn in_words(&self, name: &str, value: &str) -> Result<(), ListError> {
+        match word::of(self.name, name) {
+            Some(words) if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) => {
+                Err(wrong(
+                    format!("{name} {value:?} is no word of {}", self.name),
+                    &format!("{name} is one of {}", words.join(", ")),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn filter(&self, name: &str) -> Result<(&'static str, &'static str), ListError> {
@@ -519,7 +534,13 @@ mod tests {
     fn values_never_enter_the_text() {
         for view in &VIEWS {
             for (name, _) in view.filters {
-                let sql = statement(view.name, &[(name, "x' OR 1=1 --")]).expect("a statement");
+                let hostile = "x' OR 1=1 --";
+                if let Some(words) = word::of(view.name, name) {
+                    assert!(statement(view.name, &[(name, hostile)]).is_err(), "{name}");
+                    assert!(statement(view.name, &[(name, words[0])]).is_ok(), "{name}");
+                    continue;
+                }
+                let sql = statement(view.name, &[(name, hostile)]).expect("a statement");
                 assert!(!sql.contains("OR 1=1"), "{sql}");
                 assert_eq!(sql.matches('(').count(), sql.matches(')').count(), "{sql}");
             }
@@ -554,6 +575,10 @@ mod tests {
         ] {
             assert!(statement("sessions", &twice).is_err(), "{twice:?}");
         }
+        assert_eq!(
+            statement("findings", &[("class", "shadow")]),
+            Err("class \"shadow\" is no word of findings".to_owned())
+        );
     }
 
     #[test]
