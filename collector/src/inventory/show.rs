@@ -135,7 +135,16 @@ const SERVER: [Section; 11] = [
     },
 ];
 
-const FINDING: [Section; 4] = [
+/// The listeners `l` that a finding is about: its subject is made of them (finding/exposed_listener.sql).
+macro_rules! of_listener {
+    () => {
+        "concat(l.host, ' ', if(position(l.address, ':') > 0, concat('[', l.address, ']'), l.address), \
+             ifNull(concat(':', toString(l.port)), '')) IN \
+             (SELECT subject FROM findings WHERE id = {key:String} AND subject_kind = 'listener')"
+    };
+}
+
+const FINDING: [Section; 5] = [
     Section {
         name: "finding",
         title: "finding",
@@ -147,13 +156,27 @@ const FINDING: [Section; 4] = [
         sql: "SELECT * FROM finding_history WHERE id = {key:String} ORDER BY number DESC LIMIT 200",
     },
     Section {
+        name: "listeners",
+        title: "its listener, and who serves there",
+        sql: concat!(
+            "SELECT * FROM listeners AS l WHERE ",
+            of_listener!(),
+            " ORDER BY state DESC, last_seen DESC LIMIT 20"
+        ),
+    },
+    Section {
         name: "sessions",
-        title: "shadow sessions of its server",
-        sql: "SELECT id, host, state, started, last_seen, client_application, client_name, client_user, transport, revision, \
-                  route, verdict, reasons, calls \
-              FROM sessions WHERE verdict = 'shadow' AND server IN (SELECT subject FROM findings \
-                  WHERE id = {key:String} AND subject_kind = 'server') \
-              ORDER BY last_seen DESC, host, id LIMIT 20",
+        title: "last sessions of its server: shadow ones; of its listener: all",
+        sql: concat!(
+            "SELECT id, host, state, started, last_seen, client_application, client_name, client_user, client_address, \
+                 server, server_name, transport, revision, route, verdict, reasons, calls \
+             FROM sessions WHERE (verdict = 'shadow' AND server IN (SELECT subject FROM findings \
+                 WHERE id = {key:String} AND subject_kind = 'server')) \
+                 OR (host, server_pid, extract(ifNull(server_address, ''), ':([0-9]+)$')) IN \
+                     (SELECT host, pid, ifNull(toString(port), '') FROM listeners AS l WHERE pid IS NOT NULL AND ",
+            of_listener!(),
+            ") ORDER BY last_seen DESC, host, id LIMIT 20"
+        ),
     },
     Section {
         name: "sensors",

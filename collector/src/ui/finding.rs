@@ -3,10 +3,10 @@
 use maud::html;
 
 use super::{
-    Answering, Asked, Document, Fault, Page, cell, findings, link, needed,
+    Answering, Asked, Document, Fault, Page, cell, findings, link, listeners, needed,
     queries::queries,
     row::Row,
-    section::of_question,
+    section::{first_of, of_question},
     sessions,
     table::{Column, column, facts, figure},
 };
@@ -106,14 +106,15 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
     })
 }
 
-/// Sessions of a server that is the subject.
+/// Sessions of a server or host that is the subject; of a listener, who serves there.
 async fn sessions_of(asked: &Asked, row: &Row) -> Result<maud::Markup, Fault> {
     let filter = match (row.text("subject_kind"), row.text("subject")) {
         (Some("server"), Some(server)) => ("key", server),
         (Some("host"), Some(host)) => ("host", host),
+        (Some("listener"), Some(listener)) => return serving(asked, listener).await,
         _ => return Ok(html! {}),
     };
-    let listed = super::section::first_of(
+    let listed = first_of(
         asked,
         "Sessions",
         &sessions::LIST,
@@ -130,5 +131,26 @@ async fn sessions_of(asked: &Asked, row: &Row) -> Result<maud::Markup, Fault> {
     Ok(html! {
         (listed)
         @if let Some((address, words)) = more { p { a href=(address) { (words) } } }
+    })
+}
+
+/// The listener that is the subject, `HOST ADDRESS:PORT` with an IPv6 address in brackets, as the list has it.
+async fn serving(asked: &Asked, subject: &str) -> Result<maud::Markup, Fault> {
+    let (host, place) = subject.split_once(' ').unwrap_or((subject, ""));
+    let (address, port) = place.rsplit_once(':').unwrap_or((place, ""));
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let filters = [("host", host), ("address", address), ("port", port)];
+    let listed = first_of(
+        asked,
+        "Who serves there",
+        &listeners::LIST,
+        &filters,
+        10,
+        "It is not in the inventory any more.",
+    )
+    .await?;
+    Ok(html! {
+        (listed)
+        p { a href=(link::host(host)) { "All that is known of this host" } }
     })
 }

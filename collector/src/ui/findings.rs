@@ -118,8 +118,7 @@ pub(super) fn subject(row: &Row) -> Markup {
     match row.text("subject_kind") {
         Some("server") => cell::server(subject, None),
         Some("host") => cell::host(subject),
-        Some(kind) => html! { (text_up_to(kind, 40)) " " (cell::maybe(subject)) },
-        None => cell::maybe(subject),
+        _ => cell::maybe(subject),
     }
 }
 

@@ -280,6 +280,24 @@ async fn gaps_and_exposure_are_findings() {
         assert!(told.contains(&expected), "{expected:?} in {told:?}");
     }
     assert_eq!(told[0].0, "high", "the worst first");
+    // Of a listener it is told who serves there.
+    let subject = |row: &&serde_json::Value| row["subject"] == "web-01 [fd00::1]:9001";
+    let exposed = rows.iter().find(subject).expect("one");
+    let id = exposed["id"].as_str().expect("an id");
+    let shown = collector
+        .get(&format!("/api/v1/show/finding?key={id}"))
+        .json();
+    let sections = shown["sections"].as_array().expect("sections");
+    let section = |name: &str| {
+        let named = sections.iter().find(|section| section["name"] == name);
+        named.expect("a section")["rows"].as_array().expect("rows")
+    };
+    let listeners = section("listeners");
+    assert_eq!(listeners.len(), 1, "{shown}");
+    assert_eq!(listeners[0]["exe"], "/usr/bin/node");
+    let page = collector.get(&format!("/finding?id={id}")).body;
+    assert!(page.contains("Who serves there"), "{page}");
+    assert!(page.contains("9001"), "{page}");
     let lost = rows
         .iter()
         .find(|row| row["class"] == "coverage_lost")
