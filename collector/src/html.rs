@@ -137,7 +137,9 @@ pub const fn is_hidden(c: char) -> bool {
 /// Accents that are drawn over the character before them.
 const fn is_mark(c: char) -> bool {
     matches!(c,
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{610}'..='\u{61a}'
+        | '\u{64b}'..='\u{65f}' | '\u{6d6}'..='\u{6dc}' | '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}'
+        | '\u{ec8}'..='\u{ece}' | '\u{f71}'..='\u{f84}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
 }
 
@@ -179,6 +181,9 @@ mod tests {
         let heap = format!("e{}", "\u{301}".repeat(50));
         let shown = text(&heap).into_string();
         assert_eq!(shown.matches('\u{301}').count(), MARKS_MAX);
+        let thai = format!("ก{}", "\u{e49}".repeat(50));
+        let shown = text(&thai).into_string();
+        assert_eq!(shown.matches('\u{e49}').count(), MARKS_MAX);
         assert_eq!(
             text("é e\u{301}").into_string(),
             "<bdi class=\"t\">é e\u{301}</bdi>"

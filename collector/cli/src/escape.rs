@@ -5,14 +5,19 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthChar;
+
+/// Accents in a row that stay; more of them would cover the lines around, and take no room in a column.
+const MARKS_MAX: usize = 3;
+
 /// Characters that steer a terminal, reorder or hide text: controls, bidi marks, zero-width and other
 /// invisible ones.
 const fn is_hostile(c: char) -> bool {
     matches!(c,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}')
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn replaced(
@@ -20,13 +25,13 @@ fn replaced(
     keep: fn(char) -> bool,
     mut write: impl FnMut(&mut String, char),
 ) -> Cow<'_, str> {
-    let hostile = |c| is_hostile(c) && !keep(c);
-    if !text.contains(hostile) {
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);
     }
-    let mut safe = String::with_capacity(text.len() + 8);
+    let (mut safe, mut marks) = (String::with_capacity(text.len() + 8), 0);
     for c in text.chars() {
-        if hostile(c) {
+        marks = if c.width() == Some(0) { marks + 1 } else { 0 };
+        if (is_hostile(c) && !keep(c)) || marks > MARKS_MAX {
             write(&mut safe, c)
         } else {
             safe.push(c)
@@ -69,4 +74,26 @@ pub(crate) fn json(text: &str) -> Cow<'_, str> {
             }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accents_stay_and_heaps_of_them_do_not() {
+        assert_eq!(
+            line("Zürich, e\u{301}te\u{301}"),
+            "Zürich, e\u{301}te\u{301}"
+        );
+        let heap = format!("Z{}", "\u{301}".repeat(500));
+        let shown = line(&heap);
+        assert!(
+            shown.starts_with("Z\u{301}\u{301}\u{301}\\u{301}"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches('\u{301}').count(), MARKS_MAX);
+        assert_eq!(json("\"a\u{301}\"\n"), "\"a\u{301}\"\n");
+        assert_eq!(line("a\u{3164}b\u{2800}c"), "a\\u{3164}b\\u{2800}c");
+    }
 }

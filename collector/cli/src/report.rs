@@ -10,9 +10,12 @@ use clap::Args;
 use crate::api::Api;
 use crate::escape;
 use crate::format::Asked;
+use crate::view::is_time;
 
 /// The collector gives up on a report before.
 pub(crate) const TIMEOUT_S: u64 = 300;
+/// Longest period.
+const HOURS_MAX: u64 = 400 * 24;
 const EXAMPLES: &str = "\
 Examples:
   gnomon report --period 30d --out report.html
@@ -31,21 +34,33 @@ pub(crate) struct Wanted {
     #[arg(long, value_name = "LENGTH", value_parser = length, conflicts_with = "from")]
     period: Option<String>,
     /// Begin of the period, RFC 3339: 2026-10-01T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     from: Option<String>,
     /// End of the period, RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = instant)]
     to: Option<String>,
     /// File to write; - or none: standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// A length the collector will take, so far as that shows.
+/// A length the collector will take.
 fn length(text: &str) -> Result<String, &'static str> {
     let digits = text.strip_suffix(['h', 'd']).unwrap_or("");
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("write a number of hours or days, such as 24h, 7d or 30d");
+    let count = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    let count = count.and_then(|digits| digits.parse().ok());
+    let hours_each = if text.ends_with('d') { 24 } else { 1 };
+    let hours = count.and_then(|count: u64| count.checked_mul(hours_each));
+    if !hours.is_some_and(|hours| (1..=HOURS_MAX).contains(&hours)) {
+        return Err("write a number of hours or days, such as 24h, 7d or 30d: 1h to 400d");
+    }
+    Ok(text.to_owned())
+}
+
+/// A time the collector will take, so far as its form shows.
+fn instant(text: &str) -> Result<String, &'static str> {
+    if !is_time(text) {
+        return Err("write it as 2026-01-31T00:00:00Z");
     }
     Ok(text.to_owned())
 }

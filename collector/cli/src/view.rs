@@ -331,7 +331,7 @@ fn since(text: &str) -> Result<String, &'static str> {
 }
 
 /// Whether it has the form of RFC 3339; what the calendar says of it is the collector's to check.
-fn is_time(text: &str) -> bool {
+pub(crate) fn is_time(text: &str) -> bool {
     let form = |text: &str, form: &str| {
         text.len() == form.len()
             && text

@@ -432,6 +432,11 @@ fn wrong_usage_is_2_and_help_has_examples() {
         &["report", "--format", "pdf"],
         &["report", "--format", "csv"],
         &["report", "--period", "fortnight"],
+        &["report", "--period", "0d"],
+        &["report", "--period", "401d"],
+        &["report", "--period", "99999999999999999999d"],
+        &["report", "--from", "yesterday"],
+        &["report", "--to", "2026-01-02"],
         &[
             "report",
             "--period",
@@ -563,7 +568,7 @@ fn a_report_is_written_whole_or_not_at_all() {
     let refused =
         "{\"error\":{\"what\":\"period \\\"9d\\\"\",\"where\":\"report\",\"advice\":\"shorter\"}}";
     let (api, thread) = answer("400 Bad Request", refused);
-    let output = gnomon(&api, &["report", "--period", "900d", "--out", path]);
+    let output = gnomon(&api, &["report", "--period", "9d", "--out", path]);
     thread.join().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(

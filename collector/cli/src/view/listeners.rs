@@ -29,7 +29,9 @@ fn columns() -> Vec<Column> {
             .rank(1),
         Column::new("program", &["exe"], Kind::File).min(8),
         Column::new("pid", &["pid"], Kind::Number).min(5).rank(2),
-        Column::new("user", &["user"], Kind::Text).min(4).rank(1),
+        Column::new("user", &["user", "uid"], Kind::Text)
+            .min(4)
+            .rank(1),
         Column::new("mcp", &["mcp"], Kind::Text).min(7),
         Column::new("exposure", &["exposure"], Kind::Word).min(8),
         Column::new("state", &["state"], Kind::Text).min(6),

@@ -23,7 +23,7 @@ fn columns() -> Vec<Column> {
         Column::new("host", &["host"], Kind::Identity)
             .min(6)
             .rank(1),
-        Column::new("user", &["client_user"], Kind::Text)
+        Column::new("user", &["client_user", "client_uid"], Kind::Text)
             .min(4)
             .rank(4),
         Column::new(
