@@ -10,7 +10,7 @@ use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
-use super::path::Mounts;
+use super::path::{executable_of_gone, open_of};
 use crate::event::{Exec, ProcessKey};
 
 /// Files waiting for their turn; more are asked for again later.
@@ -101,9 +101,11 @@ impl Digests {
 /// Opens what a process runs. The number of a process may be another's by now: then the inode differs.
 fn open(image: &Exec, script: Option<&str>) -> Option<File> {
     if let Some(script) = script {
-        return Mounts::of(image.process.pid)?.open(script, image.cwd.as_deref());
+        return open_of(image, script);
     }
-    let file = File::open(format!("/proc/{}/exe", image.process.pid)).ok()?;
+    let Ok(file) = File::open(format!("/proc/{}/exe", image.process.pid)) else {
+        return executable_of_gone(image);
+    };
     let inode = file.metadata().ok()?.ino();
     image
         .exe_inode

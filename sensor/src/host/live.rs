@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::digest::Digests;
-use super::path::{Mounts, read_bounded, text_of};
+use super::path::{open_of, read_bounded, text_of};
 use super::{Host, UnixSocket, sockets};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
@@ -62,8 +62,7 @@ impl Host for LiveHost {
     }
 
     fn read_text(&mut self, image: &Exec, path: &str) -> Option<String> {
-        let file = Mounts::of(image.process.pid)?.open(path, image.cwd.as_deref())?;
-        text_of(file, TEXT_BYTES_MAX)
+        text_of(open_of(image, path)?, TEXT_BYTES_MAX)
     }
 
     fn digest(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {

@@ -4,8 +4,11 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+use crate::event::Exec;
 
 /// Longest list of mounts that is read, in bytes: a host of containers has some KiB for each.
 const MOUNTS_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -45,6 +48,47 @@ const REMOTE_MAGIC: [u32; 10] = [
     0xfe53_4d42,
 ];
 
+/// Opens what a process calls, or called, `path`. A server may live for milliseconds: where it is gone, its files are
+/// looked for among the host's, if those have the very executable that it ran, so that it was in no container. A file
+/// that was written to since may not be what ran.
+pub(super) fn open_of(image: &Exec, path: &str) -> Option<File> {
+    let cwd = image.cwd.as_deref();
+    let own = Mounts::of(image.process.pid).and_then(|mounts| mounts.open(path, cwd));
+    if own.is_some() || root_of(image.process.pid).is_some() {
+        return own;
+    }
+    host().find_map(|host| Mounts::of_gone(image, host)?.open_untouched(image, path))
+}
+
+/// The executable of a process that is gone.
+pub(super) fn executable_of_gone(image: &Exec) -> Option<File> {
+    host().find_map(|host| Mounts::of(host)?.executable(image))
+}
+
+/// Whether a file is as it was when the process began. The time of its last change is the kernel's to set.
+fn is_untouched(file: &File, image: &Exec) -> bool {
+    let Ok(metadata) = file.metadata() else {
+        return false;
+    };
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or(u64::MAX);
+    let nanoseconds = u64::try_from(metadata.ctime_nsec()).unwrap_or(0);
+    let changed = seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds);
+    changed <= image.started
+}
+
+/// A process's root; none when it is gone.
+fn root_of(pid: u32) -> Option<rustix::fd::OwnedFd> {
+    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(format!("/proc/{pid}/root"), folder, Mode::empty()).ok()
+}
+
+/// Who sees what the host's own processes see: the first of them, or, where that one is closed to us, this one.
+fn host() -> impl Iterator<Item = u32> {
+    [1, std::process::id()].into_iter()
+}
+
 /// The mounts that a process sees.
 pub(super) struct Mounts {
     pid: u32,
@@ -61,6 +105,24 @@ impl Mounts {
     /// None where the list was cut: the mount that a file lies on may be missing, and that one may be dead.
     fn listed(pid: u32, info: String) -> Option<Self> {
         ((info.len() as u64) < MOUNTS_BYTES_MAX).then_some(Self { pid, info })
+    }
+
+    /// Of a process that is gone, by another one.
+    fn of_gone(image: &Exec, other: u32) -> Option<Self> {
+        let mounts = Self::of(other)?;
+        mounts.executable(image).is_some().then_some(mounts)
+    }
+
+    fn open_untouched(&self, image: &Exec, path: &str) -> Option<File> {
+        let file = self.open(path, image.cwd.as_deref())?;
+        is_untouched(&file, image).then_some(file)
+    }
+
+    /// The file that the process ran, if it is still at its path.
+    fn executable(&self, image: &Exec) -> Option<File> {
+        let file = self.open_untouched(image, image.exe.as_deref()?)?;
+        let inode = file.metadata().ok()?.ino();
+        (image.exe_inode?.inode == inode).then_some(file)
     }
 
     /// Opens what the process calls `path`, if that is a regular file on a local file system. Links are
@@ -100,9 +162,7 @@ impl Mounts {
         if outside || is_remote(&self.info, path) {
             return None;
         }
-        let root = format!("/proc/{}/root", self.pid);
-        let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(root, folder, Mode::empty()).ok()?;
+        let root = root_of(self.pid)?;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve).ok()
     }
@@ -156,6 +216,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{EndKey, ProcessKey};
 
     const INFO: &str = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
         30 22 0:40 / /home/mara/mnt rw shared:1 - nfs4 server:/x rw\n\
@@ -176,6 +237,44 @@ mod tests {
         assert!(Mounts::listed(1, local.to_owned()).is_some());
         let most = usize::try_from(MOUNTS_BYTES_MAX).expect("it fits") / local.len() + 1;
         assert!(Mounts::listed(1, local.repeat(most)).is_none());
+    }
+
+    #[test]
+    fn files_of_who_is_gone_are_the_hosts_where_his_program_is() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name);
+        for name in ["program", "other", "script"] {
+            std::fs::write(path(name), name).expect("written");
+        }
+        let image = |program: &str, started| Exec {
+            process: ProcessKey {
+                pid: 1,
+                start_ns: 1,
+            },
+            parent: None,
+            started,
+            exe: path("program").to_str().map(str::to_owned),
+            exe_inode: std::fs::metadata(path(program)).ok().map(|m| EndKey {
+                device: 0,
+                inode: m.ino(),
+            }),
+            argv: Vec::new(),
+            argv_truncated: false,
+            cwd: folder.path().to_str().map(str::to_owned),
+            uid: 0,
+            login_uid: None,
+            login_session: None,
+            cgroup: 0,
+        };
+        let (later, here) = (u64::MAX, std::process::id());
+        let gone = image("program", later);
+        let mounts = Mounts::of_gone(&gone, here).expect("the host's");
+        assert!(mounts.open_untouched(&gone, "script").is_some());
+        // Another file at that path, as in a container of his own; and nothing known of it.
+        assert!(Mounts::of_gone(&image("other", later), here).is_none());
+        assert!(Mounts::of_gone(&image("none", later), here).is_none());
+        // What was written to since it began.
+        assert!(Mounts::of_gone(&image("program", 1), here).is_none());
     }
 
     #[test]
