@@ -254,6 +254,11 @@ impl Decoder {
         };
         let head = &mut heads[lane.from.index()];
         head.extend_from_slice(bytes);
+        if channel == Channel::Tcp
+            && let Some(length) = proxy_header(head)
+        {
+            head.drain(..length);
+        }
         let request = Connection::looks_like_request(head);
         let response = Connection::looks_like_response(head);
         let response = if response == Guess::No {
@@ -305,6 +310,26 @@ impl Decoder {
 fn line_ends(bytes: &[u8]) -> Vec<u8> {
     let end = |byte: &u8| if *byte == b'\r' { b'\n' } else { *byte };
     bytes.iter().map(end).collect()
+}
+
+/// Length of what a proxy puts before the bytes that it forwards, to say whose they are (PROXY protocol, both versions), once all
+/// of it is there.
+fn proxy_header(head: &[u8]) -> Option<usize> {
+    const TEXT: &[u8] = b"PROXY ";
+    const TEXT_BYTES_MAX: usize = 107;
+    const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+    if head.starts_with(TEXT) {
+        let line = head.iter().take(TEXT_BYTES_MAX);
+        return line
+            .into_iter()
+            .position(|byte| *byte == b'\n')
+            .map(|at| at + 1);
+    }
+    let [_, _, high, low, ..] = head.strip_prefix(BINARY)? else {
+        return None;
+    };
+    let length = BINARY.len() + 4 + usize::from(u16::from_be_bytes([*high, *low]));
+    (length <= head.len()).then_some(length)
 }
 
 /// Whether bytes look like server-sent events, with or without a chunk's size before them: the answer of a
@@ -422,6 +447,21 @@ mod tests {
             .map(|byte| (Side::A, byte))
             .collect();
         assert_eq!(reading(Channel::Tcp, &bytes), Reading::Http);
+    }
+
+    #[test]
+    fn what_a_proxy_puts_before_a_request_is_passed_over() {
+        let text = b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\n".as_slice();
+        let binary = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\0\0\0\0\0\0\0\0\0\0\0\0".as_slice();
+        let request = b"POST /mcp HTTP/1.1\r\n".as_slice();
+        for header in [text, binary] {
+            let both = [header, request].concat();
+            for pieces in [&[both.as_slice()][..], &[header, request][..]] {
+                let pushes: Vec<(Side, &[u8])> =
+                    pieces.iter().map(|piece| (Side::A, *piece)).collect();
+                assert_eq!(reading(Channel::Tcp, &pushes), Reading::Http, "{pieces:?}");
+            }
+        }
     }
 
     #[test]
