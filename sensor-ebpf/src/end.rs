@@ -146,6 +146,10 @@ unsafe fn fill_inet(sock: u64, family: u16, end: *mut End) -> bool {
     (*end).channel = channel::TCP;
     (*end).state = kernel(sock, offset!(sock_state)).unwrap_or(0);
     (*end).local_port = kernel(sock, offset!(sock_num)).unwrap_or(0);
+    if (*end).local_port == 0 {
+        // A closed socket has given its port back, and still knows which it was.
+        (*end).local_port = u16::from_be(kernel(sock, offset!(inet_sport)).unwrap_or(0));
+    }
     (*end).remote_port = u16::from_be(kernel(sock, offset!(sock_dport)).unwrap_or(0));
     if offset!(sock_net) != u32::MAX as usize {
         let net: u64 = kernel(sock, offset!(sock_net)).unwrap_or(0);

@@ -78,6 +78,7 @@ offsets! {
     sock_rcv_saddr = "sock_common"."skc_rcv_saddr";
     sock_dport = "sock_common"."skc_dport";
     sock_num = "sock_common"."skc_num";
+    inet_sport = "inet_sock"."inet_sport";
     sock_net = "sock_common"."skc_net.net" optional;
     sock_v6_daddr = "sock_common"."skc_v6_daddr" optional;
     sock_v6_rcv_saddr = "sock_common"."skc_v6_rcv_saddr" optional;

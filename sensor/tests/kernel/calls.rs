@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _, pipe},
+    net::{TcpListener, TcpStream},
     os::{
         fd::OwnedFd,
         unix::{fs::MetadataExt as _, net::UnixStream},
@@ -12,7 +13,7 @@ use std::{
     thread,
 };
 
-use gnomon_sensor::event::{Body, Channel, Direction};
+use gnomon_sensor::event::{Body, Channel, Direction, TcpState, Tuple};
 
 use crate::harness::{Harness, inode_of, payload, text, transfers, write};
 
@@ -68,6 +69,29 @@ fn every_form_of_every_channel_is_copied() {
             harness.events.clear();
         }
     }
+}
+
+#[test]
+fn a_connection_that_is_closed_says_which_it_was() {
+    let mut harness = Harness::attach();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback");
+    let client = TcpStream::connect(listener.local_addr().expect("bound")).expect("listens");
+    let port = client.local_addr().expect("connected").port();
+    let server = listener.accept().expect("connected");
+    drop(client);
+    drop(server);
+    harness.until("both ends closed", |events| {
+        let ends = events.iter().filter(|event| {
+            let Body::SocketState(socket) = &event.body else {
+                return false;
+            };
+            let tuple = socket.end.tuple;
+            let ours = |tuple: Tuple| [tuple.local.port(), tuple.remote.port()].contains(&port);
+            let whole = |tuple: Tuple| tuple.local.port() != 0 && tuple.remote.port() != 0;
+            socket.state == TcpState::Close && tuple.is_some_and(|it| ours(it) && whole(it))
+        });
+        (ends.count() == 2).then_some(())
+    });
 }
 
 #[test]
