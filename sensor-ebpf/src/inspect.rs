@@ -6,7 +6,8 @@ use sensor_abi::{
     flow::{
         DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, NEWCOMER_PAUSE_NS_MAX,
         NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX, RELOOK_AFTER_BYTES_MIN,
-        RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, direction_flag, drop, flow_flag, verdict,
+        RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, UNJUDGED_MESSAGE_BYTES_MAX,
+        UNJUDGED_MESSAGES_BYTES, direction_flag, drop, flow_flag, verdict,
     },
     record::{CHUNK_BYTES_MAX, HEAD_BYTES, direction, kind, transfer_flag},
 };
@@ -51,6 +52,8 @@ enum Action {
     Heads,
     /// Copied, with an eye on whether it is text.
     Inspect,
+    /// The share of the flow is used up: copied if it begins like a message.
+    Exceed,
     /// Copied.
     Copy,
 }
@@ -76,6 +79,7 @@ pub unsafe fn inspect(object: &Object, call: Call) {
     let state = direction_of(flow, call.direction);
     let wanted = match action {
         Action::Inspect => charge(scratch, state, total),
+        Action::Exceed => exceed(scratch, state, total),
         Action::Heads => heads(scratch, flow, state, total),
         Action::Watch => {
             watch(scratch, flow);
@@ -272,9 +276,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
         return Action::Copy;
     }
     if (*state).credit_bytes == 0 && !renew(flow) {
-        lose(state, total);
-        emit::dropped(drop::UNJUDGED_CAP, 1);
-        return Action::Skip;
+        return Action::Exceed;
     }
     Action::Inspect
 }
@@ -337,6 +339,8 @@ pub unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
 unsafe fn grant(flow: *mut FlowState, share: u64) {
     (*flow).directions[0].credit_bytes = share;
     (*flow).directions[1].credit_bytes = share;
+    (*flow).directions[0].beyond_bytes = 0;
+    (*flow).directions[1].beyond_bytes = 0;
 }
 
 /// Whether a flow judged not MCP deserves another look; if so it is back to being inspected.
@@ -401,6 +405,21 @@ unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, tota
     }
     (*state).credit_bytes = (*state).credit_bytes.saturating_sub(wanted);
     wanted
+}
+
+/// How much is wanted of a call on a flow that used up its share before anybody judged it: all of what begins like a
+/// message, or nothing, and that is counted.
+#[inline(always)]
+unsafe fn exceed(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) -> u64 {
+    let beyond = u64::from((*state).beyond_bytes) + total;
+    let first = first_bytes(scratch).unwrap_or([0; 4]);
+    let begins = matches!(first[0], b'{' | b'[') || is_head(first);
+    if !begins || total > UNJUDGED_MESSAGE_BYTES_MAX || beyond > UNJUDGED_MESSAGES_BYTES {
+        emit::dropped(drop::UNJUDGED_CAP, 1);
+        return 0;
+    }
+    (*state).beyond_bytes = beyond as u32;
+    total
 }
 
 /// How much is wanted of a call on a flow of which only heads are.

@@ -33,6 +33,11 @@ pub mod direction_flag {
 
 /// Bytes of one end and direction that are copied before anybody judged it.
 pub const UNJUDGED_BYTES: u64 = 1024 * 1024;
+/// Once they are used up, calls that begin like a message are still copied, up to so many bytes of them: the answers that
+/// follow a first one of a megabyte come before anybody could judge it.
+pub const UNJUDGED_MESSAGES_BYTES: u64 = 256 * 1024;
+/// The longest of these calls.
+pub const UNJUDGED_MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// The same when a flow judged not MCP is looked at again; one whole call is copied in any case.
 pub const RELOOK_BYTES: u64 = 64 * 1024;
 /// Head copied of a request or an answer of a flow of which only heads are wanted.
@@ -82,8 +87,8 @@ pub struct DirectionState {
     pub users: [u64; 2],
     /// Set of [`direction_flag`].
     pub flags: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Bytes of calls that were copied when there was no credit any more.
+    pub beyond_bytes: u32,
 }
 
 /// What the kernel remembers of an end. Written by the kernel only.

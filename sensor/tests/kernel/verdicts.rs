@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use gnomon_sensor::event::{Direction, FlowVerdict};
+use gnomon_sensor::event::{Direction, FlowVerdict, LossReason};
 
 use crate::harness::{DEADLINE, Harness, inode_of, transfers, write};
 
@@ -163,6 +163,40 @@ fn of_http_without_mcp_only_heads_are_copied_and_what_follows_a_post() {
             ("body wanted".into(), 0)
         ]
     );
+}
+
+#[test]
+fn a_message_after_the_unjudged_share_is_still_copied() {
+    let mut harness = Harness::attach();
+    let (mut reader, mut writer) = pipe().expect("a pipe");
+    let inode = inode_of(&writer);
+    let capped = |harness: &Harness| harness.kernel.losses()[&LossReason::UnjudgedCap];
+    // Nobody judges: more than 1 MiB.
+    for _ in 0..66 {
+        write(&mut writer, &mut reader, &[b'x'; 16_000]);
+    }
+    harness.catch_up();
+    let before = capped(&harness);
+    write(&mut writer, &mut reader, b"plain\n");
+    write(&mut writer, &mut reader, b"{\"id\":1}\n");
+    harness.catch_up();
+    let told = transfers(&harness.events, inode, Direction::Write);
+    assert_eq!(told.len(), 66 + 1);
+    let message = told.last().expect("the message");
+    assert_eq!(
+        (message.lost_before, message.payload.as_slice()),
+        (6, b"{\"id\":1}\n".as_slice())
+    );
+    // That has an end, too.
+    let mut large = vec![b'y'; 16_000];
+    large[0] = b'[';
+    for _ in 0..20 {
+        write(&mut writer, &mut reader, &large);
+    }
+    harness.catch_up();
+    let told = transfers(&harness.events, inode, Direction::Write);
+    assert_eq!(told.len(), 66 + 1 + 16, "256 KiB of them");
+    assert!(capped(&harness) >= before + 5, "the others are counted");
 }
 
 #[test]
