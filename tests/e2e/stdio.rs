@@ -101,7 +101,7 @@ fn a_first_answer_of_a_megabyte_hides_nothing_of_what_follows() -> Result<()> {
     let name = folder.path().join("name");
     // More than the sensor copies of a stream before it knows what that is.
     std::fs::write(&name, "x".repeat(1 << 20))?;
-    let mut plan = Plan::stdio(8, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 4);
+    let mut plan = Plan::stdio(4, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 4);
     plan.env.insert(
         "PROBE_NAME_FILE".to_owned(),
         name.to_string_lossy().into_owned(),
