@@ -96,6 +96,26 @@ impl Process {
         Ok(())
     }
 
+    /// Kills what it started, and what that started, but not this process.
+    ///
+    /// # Errors
+    /// `kill` cannot be run.
+    pub fn kill_descendants(&self) -> Result<()> {
+        let mut found = children_of(self.pid());
+        let mut next = 0;
+        while let Some(&pid) = found.get(next) {
+            found.extend(children_of(pid));
+            next += 1;
+        }
+        for pid in found {
+            Command::new("kill")
+                .args([Signal::Kill.option(), &pid.to_string()])
+                .status()
+                .context("kill")?;
+        }
+        Ok(())
+    }
+
     /// Whether it has ended, and how.
     ///
     /// # Errors
@@ -135,6 +155,20 @@ impl Process {
         });
         found.with_context(|| format!("{} said:\n{}{}", self.name, self.stdout(), self.stderr()))
     }
+}
+
+/// The processes that any thread of `pid` started and that still run.
+fn children_of(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let words: Vec<String> = lists.collect();
+    words
+        .iter()
+        .flat_map(|list| list.split_whitespace())
+        .filter_map(|word| word.parse().ok())
+        .collect()
 }
 
 impl Drop for Process {

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::{Account, Cell, Client, Transport, run::Corner};
@@ -174,7 +174,10 @@ fn until_called(process: &mut Process, corner: &Corner, calls: u64) -> Result<()
             return Ok(());
         }
     }
-    bail!("it does not end; {}", said(process));
+    // Its launcher waits for the program that it started, and passes signals on; that one may hear none of them.
+    process.kill_descendants()?;
+    let ended = process.wait(ENDS_WITHIN);
+    ended.with_context(|| said(process)).map(drop)
 }
 
 /// `gemini mcp list` and its descendant `qwen mcp list`.
