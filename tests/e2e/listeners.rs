@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
-    deadline::settle,
+    deadline::{poll, settle},
     gnomon::Gnomon,
     inventory::{Inventory, Row, word},
     peers::{HttpServer, Peers, Plan, Sdk, free_port},
@@ -185,10 +185,15 @@ fn who_serves_is_named_and_who_opened_is_evidence() -> Result<()> {
     for way in ["fork", "handed"] {
         let port = free_port()?;
         let server = serve(&gnomon, way, way, "127.0.0.1", port)?;
-        let said = server.stdout();
-        let mut pids = said.split_ascii_whitespace().map(str::parse::<u32>);
-        let parent = pids.next().context("the parent's pid")??;
-        let child = pids.next().context("the child's pid")??;
+        // It may listen before it says who it is.
+        let [parent, child] = poll("two pids", LISTENS_WITHIN, || {
+            let said = server.stdout();
+            let Some(line) = said.strip_suffix('\n') else {
+                return Ok(None);
+            };
+            let pids: Vec<u32> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+            Ok(<[u32; 2]>::try_from(pids).ok())
+        })?;
         let port = port.to_string();
         listener(
             &inventory,
