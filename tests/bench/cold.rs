@@ -21,10 +21,10 @@ use crate::results::Figure;
 const LIMIT: Duration = Duration::from_secs(90 * 60);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
-/// `make run`, and in another clone `make test` twice.
+/// `make run`, and in another clone `make test`.
 pub(crate) fn measure() -> Result<Vec<Figure>> {
     let ready = ready()?;
-    let (cold, warm) = tests()?;
+    let test = test()?;
     let figure = |id: &str, bar: &str, time: Duration, limit_s: f64| {
         Figure::new(id, bar, time.as_secs_f64(), "s", Some(limit_s))
     };
@@ -38,10 +38,9 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
         figure(
             "cold.test",
             "make test in a fresh clone with empty caches",
-            cold,
+            test,
             1500.0,
         ),
-        figure("cold.test_again", "make test once more", warm, 480.0),
     ])
 }
 
@@ -57,15 +56,11 @@ fn ready() -> Result<Duration> {
     Ok(ready)
 }
 
-fn tests() -> Result<(Duration, Duration)> {
+fn test() -> Result<Duration> {
     let folder = tempfile::tempdir()?;
     clone(folder.path())?;
-    Ok((test(folder.path())?, test(folder.path())?))
-}
-
-fn test(folder: &Path) -> Result<Duration> {
     let start = Instant::now();
-    let mut tests = make(folder, "test")?;
+    let mut tests = make(folder.path(), "test")?;
     let status = tests.wait(LIMIT)?;
     ensure!(status.success(), "make test failed:\n{}", tests.stderr());
     Ok(start.elapsed())

@@ -20,6 +20,7 @@ mod silence;
 mod throughput;
 mod usage;
 mod visible;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 10] = [
+const PARTS: [(&str, Measure); 11] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
@@ -41,6 +42,7 @@ const PARTS: [(&str, Measure); 10] = [
     ("matrix", |_| matrix::measure()),
     ("peers", |_| peers::measure()),
     ("cold", |_| cold::measure()),
+    ("warm", |_| warm::measure()),
     ("churn", churn::measure),
     ("silence", silence::measure),
 ];
