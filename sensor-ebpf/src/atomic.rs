@@ -18,7 +18,16 @@ pub unsafe fn add(counter: *mut u64, count: u64) {
 /// `counter` points into a live map value.
 #[inline(always)]
 pub unsafe fn take(counter: *mut u64) -> u64 {
-    let mut value = 0_u64;
+    swap(counter, 0)
+}
+
+/// Sets a word; gives what it was.
+///
+/// # Safety
+/// `counter` points into a live map value.
+#[inline(always)]
+pub unsafe fn swap(counter: *mut u64, value: u64) -> u64 {
+    let mut value = value;
     asm!("{1} = xchg_64({0} + 0, {1})", in(reg) counter, inout(reg) value);
     value
 }

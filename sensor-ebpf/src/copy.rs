@@ -1,12 +1,12 @@
-//! Copies what a call moved from user memory into records.
+//! Copies what a call moved from memory into records.
 //!
-//! One state machine serves flat buffers, vectors and arrays of messages. Its state lives in the map
+//! One state machine serves flat buffers, vectors, arrays of messages and pages. Its state lives in the map
 //! value, not on the stack, or the verifier follows every step of the loop for itself.
 
 use core::ffi::c_void;
 use core::ptr::{read_volatile, write_volatile};
 
-use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_loop, generated::bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user};
 use sensor_abi::{
     flow::{MESSAGE_BYTES_MAX, drop},
     record::{CHUNK_BYTES_MAX, STEP_BYTES_MAX, Transfer, end_flag, transfer_flag},
@@ -14,8 +14,9 @@ use sensor_abi::{
 
 use crate::{
     emit,
-    maps::{TRANSFERS, TransferScratch, Walk},
-    memory::user,
+    maps::{TransferScratch, Walk},
+    memory::{kernel, user},
+    pages, scratch,
 };
 
 /// `UIO_MAXIOV`.
@@ -55,36 +56,65 @@ const NARROW: Layout = Layout {
     mmsghdr_bytes: 32,
 };
 
+/// Whose memory a call's bytes are in, and what leads there. Ordered: from [`memory::VECTORS`] on the kernel leads, from
+/// [`memory::KERNEL`] on the bytes are its own.
+pub mod memory {
+    /// A 64-bit program's.
+    pub const WIDE: u64 = 0;
+    /// A 32-bit program's.
+    pub const NARROW: u64 = 1;
+    /// A program's, by the kernel's `struct iovec`.
+    pub const VECTORS: u64 = 2;
+    /// The kernel's, by `struct kvec`, which is laid out the same.
+    pub const KERNEL: u64 = 3;
+    /// Pages, by `struct bio_vec`.
+    pub const PAGES: u64 = 4;
+    /// Pages in a pipe, by `struct pipe_buffer`.
+    pub const PIPE: u64 = 5;
+}
+
+/// Whose memory the walk's call is about.
+#[inline(always)]
+unsafe fn memory_of(walk: *const Walk) -> u64 {
+    read_volatile(&raw const (*walk).memory)
+}
+
 /// The layout of the walk's call.
 #[inline(always)]
 unsafe fn layout(walk: *const Walk) -> &'static Layout {
-    if read_volatile(&raw const (*walk).narrow) == 0 {
-        &WIDE
-    } else {
+    if memory_of(walk) == memory::NARROW {
         &NARROW
+    } else {
+        &WIDE
     }
 }
 
 /// A word of user memory, of the width of the walk's call.
 #[inline(always)]
 unsafe fn word(walk: *const Walk, address: u64) -> Option<u64> {
-    if read_volatile(&raw const (*walk).narrow) == 0 {
-        user(address)
-    } else {
+    if memory_of(walk) == memory::NARROW {
         user::<u32>(address).map(u64::from)
+    } else {
+        user(address)
     }
 }
 
-/// Where a call's bytes are in user memory. No enum with values: what is unset in one of them the compiler moves
+/// Where a call's bytes are. No enum with values: what is unset in one of them the compiler moves
 /// about, and the verifier refuses that.
 #[derive(Clone, Copy)]
 pub struct Source {
     /// What is there.
     pub form: Form,
-    /// Where.
+    /// One of [`memory`].
+    pub memory: u64,
+    /// Where; of a pipe's own buffers, the first one's number.
     pub address: u64,
-    /// How many `struct iovec`.
+    /// How many `struct iovec` or their like.
     pub count: u64,
+    /// Bytes before those that moved.
+    pub skip: u64,
+    /// Of a pipe's own buffers, the pipe.
+    pub pipe: u64,
 }
 
 /// What a [`Source`] points at.
@@ -101,34 +131,48 @@ pub enum Form {
     Messages,
 }
 
-/// This CPU's buffer.
-#[inline(always)]
-pub fn scratch() -> Option<*mut TransferScratch> {
-    // SAFETY: takes no arguments.
-    TRANSFERS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
-}
-
 impl Source {
+    /// One buffer, or what [`Form`] says, in user memory.
+    #[inline(always)]
+    pub const fn user(form: Form, address: u64, count: u64) -> Self {
+        Self {
+            form,
+            memory: memory::WIDE,
+            address,
+            count,
+            skip: 0,
+            pipe: 0,
+        }
+    }
+
+    /// The first of `count` vectors of the kernel, of which `skip` bytes moved before.
+    #[inline(always)]
+    pub const fn vectors(memory: u64, address: u64, count: u64, skip: u64) -> Self {
+        Self {
+            form: Form::Vector,
+            memory,
+            address,
+            count,
+            skip,
+            pipe: 0,
+        }
+    }
+
     /// Bytes the call moved, of what it returned.
     ///
     /// # Safety
     /// `scratch` is this CPU's.
     #[inline(always)]
-    pub unsafe fn total(self, scratch: *mut TransferScratch, narrow: bool, returned: u64) -> u64 {
+    pub unsafe fn total(self, scratch: *mut TransferScratch, returned: u64) -> u64 {
         if self.form != Form::Messages {
             return returned;
         }
         let walk = &mut (*scratch).walk;
-        walk.narrow = u64::from(narrow);
+        walk.memory = self.memory;
         walk.message = self.address;
         walk.messages = returned;
         walk.total_bytes = 0;
-        bpf_loop(
-            MESSAGES_MAX as u32,
-            add_message as *mut c_void,
-            core::ptr::null_mut(),
-            0,
-        );
+        scratch::each(scratch, MESSAGES_MAX as u32, add_message);
         read_volatile(&raw const (*scratch).walk.total_bytes)
     }
 
@@ -137,9 +181,9 @@ impl Source {
     /// # Safety
     /// `scratch` is this CPU's.
     #[inline(always)]
-    pub unsafe fn start(self, scratch: *mut TransferScratch, narrow: bool, returned: u64) {
+    pub unsafe fn start(self, scratch: *mut TransferScratch, returned: u64) {
         let walk = &mut (*scratch).walk;
-        walk.message = 0;
+        walk.message = self.pipe;
         walk.messages = 0;
         walk.vector = 0;
         walk.vectors = 0;
@@ -151,7 +195,8 @@ impl Source {
         walk.accounted_bytes = 0;
         walk.done = 0;
         walk.dropped = 0;
-        walk.narrow = u64::from(narrow);
+        walk.memory = self.memory;
+        walk.skip = self.skip;
         let address = self.address;
         match self.form {
             Form::Buffer => {
@@ -182,8 +227,10 @@ unsafe fn enter_message(walk: *mut Walk, address: u64) {
     (*walk).vectors = count.min(VECTORS_MAX);
 }
 
-unsafe extern "C" fn add_message(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
+unsafe extern "C" fn add_message(_index: u32, context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch::of(context) else {
+        return 1;
+    };
     let walk = &raw mut (*scratch).walk;
     let left = read_volatile(&raw const (*walk).messages);
     if left == 0 {
@@ -218,19 +265,71 @@ pub unsafe fn advance(walk: *mut Walk) -> bool {
     if vectors == 0 {
         return false;
     }
+    if memory_of(walk) >= memory::VECTORS {
+        if !enter_kernel_vector(walk) {
+            return false;
+        }
+    } else if !enter_vector(walk) {
+        return false;
+    }
+    let base = read_volatile(&raw const (*walk).address);
+    let length = read_volatile(&raw const (*walk).segment_bytes);
+    let length = length.min(message_bytes).min(budget);
+    (*walk).vectors = vectors - 1;
+    (*walk).message_bytes = message_bytes - length;
+    (*walk).budget_bytes = budget - length;
+    (*walk).address = base;
+    (*walk).segment_bytes = length;
+    true
+}
+
+/// Sets the segment to what the next `struct iovec` in user memory says; false if that cannot be read.
+#[inline(always)]
+unsafe fn enter_vector(walk: *mut Walk) -> bool {
     let vector = read_volatile(&raw const (*walk).vector);
     let layout = layout(walk);
     let (Some(base), Some(length)) = (word(walk, vector), word(walk, vector + layout.iovec_length))
     else {
         return false;
     };
-    let length = length.min(message_bytes).min(budget);
     (*walk).vector = vector + layout.iovec_bytes;
-    (*walk).vectors = vectors - 1;
-    (*walk).message_bytes = message_bytes - length;
-    (*walk).budget_bytes = budget - length;
-    (*walk).address = base;
-    (*walk).segment_bytes = length;
+    write_volatile(&raw mut (*walk).address, base);
+    write_volatile(&raw mut (*walk).segment_bytes, length);
+    true
+}
+
+/// Sets the segment to what the kernel's next vector says, from where the call began; false if there is no way to it.
+#[inline(never)]
+unsafe fn enter_kernel_vector(walk: *mut Walk) -> bool {
+    let vector = read_volatile(&raw const (*walk).vector);
+    let skip = read_volatile(&raw const (*walk).skip);
+    let (base, length) = match memory_of(walk) {
+        memory::PIPE => {
+            let pipe = read_volatile(&raw const (*walk).message);
+            let Some((base, length)) = pages::of_pipe(pipe, vector as u32) else {
+                return false;
+            };
+            (*walk).vector = vector + 1;
+            (base, length)
+        }
+        memory::PAGES => {
+            let Some((base, length)) = pages::of_vector(vector) else {
+                return false;
+            };
+            (*walk).vector = vector + pages::VECTOR_BYTES;
+            (base, length)
+        }
+        _ => {
+            let Some([base, length]) = kernel::<[u64; 2]>(vector, 0) else {
+                return false;
+            };
+            (*walk).vector = vector + WIDE.iovec_bytes;
+            (base, length)
+        }
+    };
+    (*walk).skip = 0;
+    write_volatile(&raw mut (*walk).address, base + skip);
+    write_volatile(&raw mut (*walk).segment_bytes, length.saturating_sub(skip));
     true
 }
 
@@ -264,8 +363,8 @@ pub unsafe fn copy_all(scratch: *mut TransferScratch, total: u64) {
         u64::from(total > CHUNK_BYTES_MAX as u64),
     );
     // Most calls are one small segment: two steps in line, and no loop.
-    if step(0, core::ptr::null_mut()) == 0 && step(0, core::ptr::null_mut()) == 0 {
-        bpf_loop(STEPS_MAX, step as *mut c_void, core::ptr::null_mut(), 0);
+    if go(scratch) == 0 && go(scratch) == 0 {
+        scratch::each(scratch, STEPS_MAX, step);
     }
     if read_volatile(&raw const (*scratch).walk.fill) > 0 {
         send_packet(scratch);
@@ -295,8 +394,16 @@ unsafe fn reconcile(scratch: *mut TransferScratch, total: u64) {
     }
 }
 
-unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
-    let Some(scratch) = scratch() else { return 1 };
+unsafe extern "C" fn step(_index: u32, context: *mut c_void) -> i64 {
+    let Some(scratch) = scratch::of(context) else {
+        return 1;
+    };
+    go(scratch)
+}
+
+/// One step of the walk; 1 when it is over.
+#[inline(always)]
+unsafe fn go(scratch: *mut TransferScratch) -> i64 {
     let walk = &raw mut (*scratch).walk;
     let segment = read_volatile(&raw const (*walk).segment_bytes);
     let fill = read_volatile(&raw const (*walk).fill);
@@ -317,7 +424,12 @@ unsafe extern "C" fn step(_index: u32, _context: *mut c_void) -> i64 {
     }
     let address = read_volatile(&raw const (*walk).address);
     let target = (&raw mut (*scratch).data).cast::<u8>().add(fill as usize);
-    let copied = bpf_probe_read_user(target.cast(), length as u32, address as *const c_void) == 0;
+    let source = address as *const c_void;
+    let copied = if memory_of(walk) >= memory::KERNEL {
+        bpf_probe_read_kernel(target.cast(), length as u32, source) == 0
+    } else {
+        bpf_probe_read_user(target.cast(), length as u32, source) == 0
+    };
     if copied {
         (*walk).address = address + length;
         (*walk).segment_bytes = segment - length;
@@ -394,6 +506,20 @@ unsafe fn send_chunk(scratch: *mut TransferScratch) {
     }
 }
 
+/// The first bytes of the walk's segment.
+///
+/// # Safety
+/// `walk` is this CPU's.
+#[inline(always)]
+pub unsafe fn peek<T>(walk: *const Walk) -> Option<T> {
+    let address = read_volatile(&raw const (*walk).address);
+    if memory_of(walk) >= memory::KERNEL {
+        kernel(address, 0)
+    } else {
+        user(address)
+    }
+}
+
 /// Sends the record without payload.
 ///
 /// # Safety
@@ -413,7 +539,7 @@ pub unsafe fn send_bare(scratch: *mut TransferScratch) -> bool {
 /// The walk was started and limited to a chunk, the record is filled in.
 #[inline(always)]
 pub unsafe fn send_head(scratch: *mut TransferScratch) -> bool {
-    bpf_loop(STEPS_MAX, step as *mut c_void, core::ptr::null_mut(), 0);
+    scratch::each(scratch, STEPS_MAX, step);
     let fill = read_volatile(&raw const (*scratch).walk.fill);
     if fill > CHUNK_BYTES_MAX as u64 {
         return false;

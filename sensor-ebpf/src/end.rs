@@ -64,11 +64,46 @@ pub unsafe fn object_of(file: u64) -> Option<Object> {
     })
 }
 
+/// The object of a `struct socket`, if it has a file.
+///
+/// # Safety
+/// `socket` is a `struct socket` that lies in a `struct socket_alloc`, or 0.
+#[inline(always)]
+pub unsafe fn object_of_socket(socket: u64) -> Option<Object> {
+    if socket == 0 {
+        return None;
+    }
+    let inode = socket + offset!(socket_alloc_inode) as u64;
+    Some(Object {
+        inode,
+        kind: Kind::Socket,
+        key: inode::key_of(&inode::read(inode)?)?,
+    })
+}
+
+/// The object of a `struct sock`, if it has a file.
+///
+/// # Safety
+/// `sock` is a `struct sock`, or 0.
+#[inline(always)]
+pub unsafe fn object_of_sock(sock: u64) -> Option<Object> {
+    object_of_socket(kernel(sock, offset!(sock_socket))?)
+}
+
 /// The `struct sock` of a socket's inode, or 0. The inode lies inside `struct socket_alloc`.
 #[inline(always)]
 unsafe fn sock_of(inode: u64) -> u64 {
     let socket = inode.wrapping_sub(offset!(socket_alloc_inode) as u64);
     kernel(socket, offset!(socket_sk)).unwrap_or(0)
+}
+
+/// A socket is of unix(7).
+///
+/// # Safety
+/// `object` was just resolved.
+#[inline(always)]
+pub unsafe fn is_unix(object: &Object) -> bool {
+    family_of(sock_of(object.inode)) == AF_UNIX
 }
 
 /// Fills in what is known of an object; false if it is not a channel that is followed.

@@ -4,12 +4,13 @@ use aya_ebpf::{bindings::BPF_NOEXIST, helpers::bpf_ktime_get_ns};
 use aya_log_ebpf::warn;
 use sensor_abi::{
     flow::{
-        DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, NEWCOMER_PAUSE_NS_MAX,
-        NEWCOMER_PAUSE_NS_MIN, POST_BYTES, RELOOK_AFTER_BYTES_MAX, RELOOK_AFTER_BYTES_MIN,
-        RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES, UNJUDGED_MESSAGE_BYTES_MAX,
-        UNJUDGED_MESSAGES_BYTES, direction_flag, drop, flow_flag, verdict,
+        DirectionState, FlowKey, FlowState, HTTP_HEAD_BYTES, LOST_ON_PASS_BYTES,
+        NEWCOMER_PAUSE_NS_MAX, NEWCOMER_PAUSE_NS_MIN, PASS_NS, POST_BYTES, RELOOK_AFTER_BYTES_MAX,
+        RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_NS, RELOOK_BYTES, UNJUDGED_BYTES,
+        UNJUDGED_MESSAGE_BYTES_MAX, UNJUDGED_MESSAGES_BYTES, direction_flag, drop, flow_flag,
+        verdict,
     },
-    record::{CHUNK_BYTES_MAX, HEAD_BYTES, direction, kind, transfer_flag},
+    record::{CHUNK_BYTES_MAX, HEAD_BYTES, NO_FD, channel, direction, kind, transfer_flag},
 };
 
 use crate::{
@@ -18,8 +19,7 @@ use crate::{
     emit, end,
     inode::Object,
     maps::{FLOWS, TransferScratch, VERDICTS, Walk},
-    memory::user,
-    task, tuple,
+    scratch, task, tuple,
 };
 
 /// A call that moved bytes.
@@ -31,10 +31,10 @@ pub struct Call {
     pub direction: u8,
     /// Where the bytes are.
     pub source: Source,
-    /// Made with the 32-bit ABI.
-    pub narrow: bool,
     /// What it returned: bytes, or messages.
     pub returned: u64,
+    /// The caller gives passes ([`crate::pass`]).
+    pub passes: bool,
 }
 
 /// What is done about a call.
@@ -58,29 +58,60 @@ enum Action {
     Copy,
 }
 
-/// Looks at a call that moved bytes on `object`.
+/// Looks at a call that moved bytes on `object`. Gives how many bytes of further calls like it need no look.
 ///
 /// # Safety
-/// In the context of the task that made the call.
+/// In the context of the task that made the call; `scratch` is this program's.
 #[inline(always)]
-pub unsafe fn inspect(object: &Object, call: Call) {
-    let Some(scratch) = copy::scratch() else {
-        return;
-    };
+pub unsafe fn look(scratch: *mut TransferScratch, object: &Object, call: Call) -> u64 {
     let Some(flow) = flow_of(object, scratch) else {
-        return;
+        return u64::MAX;
     };
-    let total = call.source.total(scratch, call.narrow, call.returned);
+    let total = call.source.total(scratch, call.returned);
     let action = decide(flow, &object.key, call.direction, total);
     if action == Action::Skip {
-        return;
+        return if call.passes {
+            unseen(flow, call.direction)
+        } else {
+            0
+        };
     }
-    call.source.start(scratch, call.narrow, call.returned);
+    tell(scratch, flow, object, &call, action, total);
+    0
+}
+
+/// How many bytes of a flow that was just skipped need no look. They are told as lost beforehand, in one.
+#[inline(always)]
+unsafe fn unseen(flow: *mut FlowState, way: u8) -> u64 {
+    if (*flow).verdict != verdict::NOT_MCP {
+        // The other direction is the one that is copied, and its user is known.
+        return u64::MAX;
+    }
+    if bpf_ktime_get_ns() + PASS_NS > (*flow).relook_at_ns {
+        return 0;
+    }
+    lose(direction_of(flow, way), LOST_ON_PASS_BYTES);
+    (*flow)
+        .relook_after_bytes
+        .saturating_sub((*flow).silent_bytes)
+}
+
+/// Does about a call what was decided.
+#[inline(always)]
+unsafe fn tell(
+    scratch: *mut TransferScratch,
+    flow: *mut FlowState,
+    object: &Object,
+    call: &Call,
+    action: Action,
+    total: u64,
+) {
+    call.source.start(scratch, call.returned);
     let state = direction_of(flow, call.direction);
     let wanted = match action {
         Action::Inspect => charge(scratch, state, total),
         Action::Exceed => exceed(scratch, state, total),
-        Action::Heads => heads(scratch, flow, state, total),
+        Action::Heads => heads(scratch, flow, object, state, total),
         Action::Watch => {
             watch(scratch, flow);
             return;
@@ -125,6 +156,50 @@ pub unsafe fn inspect(object: &Object, call: Call) {
     lose(state, (*scratch).walk.lost_bytes);
 }
 
+/// A process asks for bytes of `object`, of which the other direction is copied. Tells who it is, once; true when it
+/// needs no look any more.
+///
+/// # Safety
+/// In the context of the task that makes the call.
+#[inline(always)]
+pub unsafe fn named(object: &Object, way: u8) -> bool {
+    let Some(scratch) = scratch::take() else {
+        return false;
+    };
+    let told = name(scratch, object, way);
+    scratch::give_back(scratch);
+    told
+}
+
+#[inline(always)]
+unsafe fn name(scratch: *mut TransferScratch, object: &Object, way: u8) -> bool {
+    let Some(flow) = flow_of(object, scratch) else {
+        return true;
+    };
+    let state = direction_of(flow, way);
+    let newcomer = note_user(state);
+    if (*flow).verdict != verdict::NOT_MCP {
+        take_verdict(flow, &object.key);
+    }
+    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, 0, newcomer) {
+        if newcomer {
+            // It is told when the flow is looked at again.
+            forget_user(state);
+        }
+        return !newcomer;
+    }
+    if !newcomer {
+        return true;
+    }
+    let filled = fill_record(scratch, kind::TRANSFER, object, NO_FD, way);
+    (*scratch).record.length = 0;
+    let told = filled && copy::send_bare(scratch);
+    if !told {
+        forget_user(state);
+    }
+    told
+}
+
 /// Tells once that the other side of `object` is gone.
 ///
 /// # Safety
@@ -138,20 +213,20 @@ pub unsafe fn end_of_stream(object: &Object, fd: u32, way: u8) {
     if (*state).flags & direction_flag::ENDED != 0 {
         return;
     }
-    let Some(scratch) = copy::scratch() else {
+    let Some(scratch) = scratch::take() else {
         return;
     };
-    if !fill_record(scratch, kind::END_OF_STREAM, object, fd, way) {
-        return;
+    if fill_record(scratch, kind::END_OF_STREAM, object, fd, way) {
+        let lost = take_lost(state);
+        (*scratch).record.length = 0;
+        (*scratch).record.lost_before = lost;
+        if copy::send_bare(scratch) {
+            (*state).flags |= direction_flag::ENDED;
+        } else {
+            lose(state, lost);
+        }
     }
-    let lost = take_lost(state);
-    (*scratch).record.length = 0;
-    (*scratch).record.lost_before = lost;
-    if copy::send_bare(scratch) {
-        (*state).flags |= direction_flag::ENDED;
-    } else {
-        lose(state, lost);
-    }
+    scratch::give_back(scratch);
 }
 
 /// The state of an end, made on first sight if the end is of a kind that is followed.
@@ -427,12 +502,14 @@ unsafe fn exceed(scratch: *mut TransferScratch, state: *mut DirectionState, tota
 unsafe fn heads(
     scratch: *mut TransferScratch,
     flow: *mut FlowState,
+    object: &Object,
     state: *mut DirectionState,
     total: u64,
 ) -> u64 {
     let first = first_bytes(scratch).unwrap_or([0; 4]);
     if first == *b"POST" {
         grant(flow, POST_BYTES);
+        grant_peer(scratch, object);
     }
     let share = (*state).credit_bytes;
     if share > 0 {
@@ -440,6 +517,22 @@ unsafe fn heads(
         return total;
     }
     if is_head(first) { HTTP_HEAD_BYTES } else { 0 }
+}
+
+/// Who reads a POST from a unix socket is about to write an answer that is wanted, on an end of his own.
+#[inline(always)]
+unsafe fn grant_peer(scratch: *mut TransferScratch, object: &Object) {
+    let end = &raw mut (*scratch).record.end;
+    if !end::fill(object, end) || (*end).channel != channel::UNIX {
+        return;
+    }
+    let peer = FlowKey {
+        device: u64::from((*end).peer_device),
+        inode: (*end).peer_inode,
+    };
+    if let Some(flow) = FLOWS.get_ptr_mut(&peer) {
+        grant(flow, POST_BYTES);
+    }
 }
 
 /// A server that reads a POST is about to write an answer that is wanted.
@@ -466,10 +559,10 @@ unsafe fn first_bytes(scratch: *mut TransferScratch) -> Option<[u8; 4]> {
     if (*walk).segment_bytes == 0 && copy::advance(walk) && (*walk).segment_bytes == 0 {
         copy::advance(walk);
     }
-    match user::<[u8; 4]>((*walk).address) {
+    match copy::peek::<[u8; 4]>(walk) {
         Some(first) => Some(first),
         // The last byte before an unmapped page.
-        None => user::<u8>((*walk).address).map(|first| [first, 0, 0, 0]),
+        None => copy::peek::<u8>(walk).map(|first| [first, 0, 0, 0]),
     }
 }
 

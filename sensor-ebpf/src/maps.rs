@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, LruHashMap, PerCpuArray, RingBuf},
 };
 use sensor_abi::{
-    config::Offsets,
+    config::{Offsets, Pages},
     flow::{self, FlowKey, FlowState, TupleKey},
     record::{
         ARGV_BYTES_MAX, CHUNK_BYTES_MAX, Exec, NAME_BYTES_MAX, PATH_BYTES_MAX, STEP_BYTES_MAX,
@@ -21,6 +21,38 @@ pub static SELF_TGID: Global<u32> = Global::new(0);
 /// Offsets of kernel members; read through [`crate::memory`] only.
 #[unsafe(no_mangle)]
 pub static OFFSETS: Offsets = Offsets::UNKNOWN;
+
+/// How the kernel maps its memory.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.pages")]
+static mut PAGES: Pages = Pages {
+    map_at: 0,
+    memory_at: 0,
+    page_shift: 0,
+};
+
+/// How the kernel maps its memory.
+#[inline(always)]
+pub fn pages() -> Pages {
+    // SAFETY: words that the sensor writes once.
+    unsafe { (&raw const PAGES).read_volatile() }
+}
+
+/// Which argument of `tcp_recvmsg` its flags are: there was one more before 5.19.
+#[unsafe(no_mangle)]
+pub static TCP_RECVMSG_FLAGS: Global<u32> = Global::new(3);
+
+/// Families that other programs read already, for the fallback at system calls.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.covered")]
+static mut COVERED: u32 = 0;
+
+/// Whether other programs read a family of [`flow::family`].
+#[inline(always)]
+pub fn is_covered(family: u32) -> bool {
+    // SAFETY: one aligned word.
+    unsafe { (&raw const COVERED).read_volatile() & family != 0 }
+}
 
 /// Records to the sensor. Size set at load.
 #[map]
@@ -45,9 +77,9 @@ pub static TUPLES: LruHashMap<TupleKey, FlowKey> =
 #[map]
 pub static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(flow::drop::COUNT, 0);
 
-/// One buffer a CPU for transfers: larger than what a per-CPU map may hold. Size set at load.
+/// Buffers for transfers, [`crate::scratch::LEVELS`] a CPU: larger than what a per-CPU map may hold. Size set at load.
 #[map]
-pub static TRANSFERS: Array<TransferScratch> = Array::with_max_entries(1, 0);
+pub static TRANSFERS: Array<TransferScratch> = Array::with_max_entries(2, 0);
 
 /// One buffer a CPU for exec.
 #[map]
@@ -56,6 +88,10 @@ pub static EXECS: PerCpuArray<ExecScratch> = PerCpuArray::with_max_entries(1, 0)
 /// A transfer under way.
 #[repr(C)]
 pub struct TransferScratch {
+    /// 1 while a program works with it.
+    pub busy: u64,
+    /// Its own index.
+    pub index: u64,
     /// Where the copying is.
     pub walk: Walk,
     /// A flow seen for the first time.
@@ -71,14 +107,16 @@ pub struct TransferScratch {
 /// Where the copying from user memory is: messages hold vectors hold segments of bytes.
 #[repr(C)]
 pub struct Walk {
-    /// Next `struct mmsghdr`.
+    /// Next `struct mmsghdr`; of a pipe's own buffers, the pipe.
     pub message: u64,
     /// How many are left.
     pub messages: u64,
-    /// Next `struct iovec`.
+    /// Next `struct iovec` or its like; of a pipe's own buffers, the next one's number.
     pub vector: u64,
     /// How many are left.
     pub vectors: u64,
+    /// Bytes of the next one that come before those that moved.
+    pub skip: u64,
     /// Bytes of the current message that are not in a segment yet.
     pub message_bytes: u64,
     /// Next byte.
@@ -97,8 +135,8 @@ pub struct Walk {
     pub done: u64,
     /// Bytes of all messages.
     pub total_bytes: u64,
-    /// 1 when addresses and lengths in user memory have 32 bits.
-    pub narrow: u64,
+    /// One of [`crate::copy::memory`].
+    pub memory: u64,
     /// Records of this call that found no room.
     pub dropped: u64,
     /// 1 when the call is of more than one record.

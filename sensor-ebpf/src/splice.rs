@@ -16,7 +16,7 @@ use crate::{
     inode::Object,
     inspect,
     maps::{FLOWS, TUPLES, TransferScratch},
-    tuple,
+    scratch, tuple,
 };
 
 /// Bytes went out of `object` into another descriptor.
@@ -25,7 +25,15 @@ use crate::{
 /// In the context of the task that made the call.
 #[inline(never)]
 pub unsafe fn taken_out(object: &Object, fd: u32, total: u64) {
-    let Some((scratch, flow)) = begin(object) else {
+    if let Some(scratch) = scratch::take() {
+        take_out(scratch, object, fd, total);
+        scratch::give_back(scratch);
+    }
+}
+
+#[inline(always)]
+unsafe fn take_out(scratch: *mut TransferScratch, object: &Object, fd: u32, total: u64) {
+    let Some(flow) = begin(scratch, object) else {
         return;
     };
     let state = inspect::direction_of(flow, direction::READ);
@@ -46,7 +54,15 @@ pub unsafe fn taken_out(object: &Object, fd: u32, total: u64) {
 /// In the context of the task that made the call.
 #[inline(never)]
 pub unsafe fn put_in(object: &Object, fd: u32, total: u64) {
-    let Some((scratch, flow)) = begin(object) else {
+    if let Some(scratch) = scratch::take() {
+        put(scratch, object, fd, total);
+        scratch::give_back(scratch);
+    }
+}
+
+#[inline(always)]
+unsafe fn put(scratch: *mut TransferScratch, object: &Object, fd: u32, total: u64) {
+    let Some(flow) = begin(scratch, object) else {
         return;
     };
     let state = inspect::direction_of(flow, direction::WRITE);
@@ -78,13 +94,12 @@ pub unsafe fn put_in(object: &Object, fd: u32, total: u64) {
 }
 
 #[inline(always)]
-unsafe fn begin(object: &Object) -> Option<(*mut TransferScratch, *mut FlowState)> {
-    let scratch = copy::scratch()?;
+unsafe fn begin(scratch: *mut TransferScratch, object: &Object) -> Option<*mut FlowState> {
     let flow = inspect::flow_of(object, scratch)?;
     if (*flow).verdict != verdict::NOT_MCP {
         inspect::take_verdict(flow, &object.key);
     }
-    Some((scratch, flow))
+    Some(flow)
 }
 
 /// Tells of the caller, if it is new here.

@@ -29,6 +29,9 @@ const FEW_EVENTS: usize = 64;
 /// Statistics are stated this often.
 const STATS_EVERY: Duration = Duration::from_secs(60);
 
+/// Silent flows are looked at again within so long after their time.
+const PASSES_RENEWED: Duration = Duration::from_nanos(sensor_abi::flow::PASSES_RENEWED_NS);
+
 /// Reads of the ring at the end: what comes faster than this is not waited for.
 const DRAIN_TURNS_MAX: usize = 256;
 
@@ -65,6 +68,7 @@ pub struct Agent {
     /// What could not be had, until it is stated.
     missing: Vec<Observation>,
     stats_at: Instant,
+    passes_at: Instant,
 }
 
 impl Agent {
@@ -104,6 +108,7 @@ impl Agent {
             pipeline,
             missing,
             stats_at: Instant::now(),
+            passes_at: Instant::now(),
         })
     }
 
@@ -170,6 +175,12 @@ impl Agent {
         }
         self.pipeline.state(now(), &mut output);
         self.apply(output, sink)?;
+        if self.passes_at.elapsed() >= PASSES_RENEWED {
+            self.passes_at = Instant::now();
+            self.kernel
+                .renew_passes()
+                .context("cannot take the passes of silent flows")?;
+        }
         if self.stats_at.elapsed() >= STATS_EVERY {
             self.stats_at = Instant::now();
             let stats = self.stats(sink);

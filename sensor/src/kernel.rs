@@ -4,21 +4,24 @@
 //! [`Kernel::attach`] first, then [`crate::snapshot::snapshot`], so that nothing falls between. All
 //! links are descriptors of this process: when it ends, however it ends, nothing of ours stays.
 
+mod attach;
 mod capability;
 pub mod clock;
 mod error;
+mod hook;
 mod judge;
 mod load;
 mod losses;
-mod offsets;
+mod pages;
 mod raw;
 mod ring;
 pub mod support;
+mod types;
 mod warning;
 
 pub use error::AttachError;
 pub use judge::Judge;
-pub use load::{Kernel, Settings};
+pub use load::{Kernel, Settings, Tier};
 pub use losses::Losses;
 pub use raw::decode;
 pub(crate) use raw::{arguments, held_state, length as record_length};

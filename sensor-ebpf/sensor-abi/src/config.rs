@@ -1,19 +1,31 @@
 //! Values that the sensor sets in the programs before they are loaded.
 
 /// Where a member of a kernel structure is: its field here, the structure, the path of the member,
-/// and whether a kernel may do without it.
+/// and who needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
-    /// Structure's name in BTF.
+    /// Structure's name in BTF; `enum …`: an enumeration, of which the value is wanted.
     pub structure: &'static str,
-    /// Members from there on, dots between; anonymous structures and unions are looked through.
+    /// Members from there on, dots between; anonymous structures and unions are looked through. `|` between names that
+    /// kernels gave it one after the other; none: the size of the structure.
     pub path: &'static str,
+    /// What there is not without it.
+    pub need: Need,
+}
+
+/// What a [`Member`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing works without it.
+    Always,
+    /// Streams are not read where they are written (tier 1) without it.
+    Streams,
     /// The programs do without it.
-    pub optional: bool,
+    Nothing,
 }
 
 macro_rules! offsets {
-    ($($field:ident = $structure:literal . $path:literal $($optional:ident)?;)*) => {
+    ($($field:ident = $structure:literal . $path:literal $($need:ident)?;)*) => {
         /// Byte offsets of members of kernel structures, `u32::MAX` where not known.
         #[repr(C)]
         #[derive(Clone, Copy, Debug)]
@@ -30,12 +42,13 @@ macro_rules! offsets {
             $(Member {
                 structure: $structure,
                 path: $path,
-                optional: offsets!(@optional $($optional)?),
+                need: offsets!(@need $($need)?),
             },)*
         ];
     };
-    (@optional optional) => { true };
-    (@optional) => { false };
+    (@need optional) => { Need::Nothing };
+    (@need streams) => { Need::Streams };
+    (@need) => { Need::Always };
 }
 
 offsets! {
@@ -107,6 +120,41 @@ offsets! {
     css_set_cgroup = "css_set"."dfl_cgrp";
     cgroup_kn = "cgroup"."kn";
     kernfs_node_id = "kernfs_node"."id";
+    kiocb_file = "kiocb"."ki_filp" streams;
+    msghdr_iter = "msghdr"."msg_iter" streams;
+    msghdr_flags = "msghdr"."msg_flags" streams;
+    iter_kind = "iov_iter"."iter_type" streams;
+    iter_skip = "iov_iter"."iov_offset" streams;
+    iter_vector = "iov_iter"."__iov|iov" streams;
+    iter_buffer = "iov_iter"."ubuf" optional;
+    iter_is_buffer = "enum iter_type"."ITER_UBUF" optional;
+    iter_is_vector = "enum iter_type"."ITER_IOVEC" streams;
+    iter_is_kernel = "enum iter_type"."ITER_KVEC" streams;
+    iter_is_pages = "enum iter_type"."ITER_BVEC" streams;
+    pipe_head = "pipe_inode_info"."head" streams;
+    pipe_tail = "pipe_inode_info"."tail" streams;
+    pipe_ring_size = "pipe_inode_info"."ring_size" streams;
+    pipe_writers = "pipe_inode_info"."writers" streams;
+    pipe_buffers = "pipe_inode_info"."bufs" streams;
+    pipe_buffer_size = "pipe_buffer"."" streams;
+    pipe_buffer_page = "pipe_buffer"."page" streams;
+    pipe_buffer_skip = "pipe_buffer"."offset" streams;
+    pipe_buffer_length = "pipe_buffer"."len" streams;
+    page_size = "page"."" streams;
 }
 
 const _: () = assert!(core::mem::size_of::<Offsets>() == MEMBERS.len() * 4);
+
+/// How the kernel maps its memory, where user space found out; all zero where not.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pages {
+    /// Where the kernel keeps the address of its `struct page`s (`vmemmap_base`).
+    pub map_at: u64,
+    /// Where it keeps the address at which it maps all memory (`page_offset_base`).
+    pub memory_at: u64,
+    /// `PAGE_SHIFT`.
+    pub page_shift: u64,
+}
+
+const _: () = assert!(core::mem::size_of::<Pages>() == 24);

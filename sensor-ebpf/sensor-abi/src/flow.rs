@@ -61,6 +61,35 @@ pub const TUPLES_MAX: u32 = 4096;
 /// line end or its heads.
 pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
+/// Passes of either direction: calls of so many files and sockets at a time return at once.
+pub const PASSES: usize = 4096;
+/// The map that holds them (`.data.passes`): a tag and what is left for writers, a tag for readers.
+pub const PASSES_BYTES: usize = PASSES * (16 + 8);
+/// How often the sensor takes all passes away, so that a silent flow is looked at again as it should be.
+pub const PASSES_RENEWED_NS: u64 = 15_000_000_000;
+/// What is told as lost when a pass was given: it counts no bytes that could be told one by one, and is more than any
+/// message or body has.
+pub const LOST_ON_PASS_BYTES: u64 = 1 << 40;
+
+/// No pass is given to a flow that is looked at again within this time.
+pub const PASS_NS: u64 = 1_000_000_000;
+
+/// Families of channels that tier 1 reads, as bits: what the fallback at system calls leaves alone.
+pub mod family {
+    /// Pipes and FIFOs.
+    pub const PIPE: u32 = 1;
+    /// Unix stream and packet sockets.
+    pub const UNIX: u32 = 2;
+    /// TCP.
+    pub const TCP: u32 = 4;
+    /// Pseudo-terminals.
+    pub const PTY: u32 = 8;
+    /// Bytes that go from one descriptor into another.
+    pub const SPLICE: u32 = 16;
+    /// listen(2) on unix sockets.
+    pub const LISTEN: u32 = 32;
+}
+
 /// Key of an end: `super_block.s_dev` and `inode.i_ino`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,8 +160,10 @@ pub mod drop {
     pub const SPLICED: u32 = 6;
     /// The ring buffer was full: events without bytes of a stream (processes, sockets, who uses what).
     pub const EVENT_RING_FULL: u32 = 7;
+    /// A program was held up within itself by so many others on one processor that no buffer was free.
+    pub const NESTED: u32 = 8;
     /// How many there are.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 9;
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 16);

@@ -9,4 +9,4 @@ pub mod flow;
 pub mod record;
 
 /// Version of everything in this crate; a record of another version is not read.
-pub const ABI_VERSION: u16 = 2;
+pub const ABI_VERSION: u16 = 3;

@@ -18,6 +18,9 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// Head copied of bytes that do not look like text while their flow is not judged.
 pub const HEAD_BYTES: u64 = 256;
 
+/// [`Transfer::fd`] of what is seen below the descriptors.
+pub const NO_FD: u32 = u32::MAX;
+
 /// What a record is.
 pub mod kind {
     /// [`super::Transfer`] with payload.
@@ -172,7 +175,7 @@ pub struct Transfer {
     pub lost_before: u64,
     /// Bytes this record stands for.
     pub length: u64,
-    /// Descriptor number.
+    /// Descriptor number; [`NO_FD`] where the call names none.
     pub fd: u32,
     /// Bytes that follow, at most [`CHUNK_BYTES_MAX`].
     pub payload_bytes: u32,

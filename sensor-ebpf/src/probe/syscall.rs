@@ -8,34 +8,33 @@ mod compat;
 mod native;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use sensor_abi::record::{
-    direction::{READ, WRITE},
-    file_mode,
+use sensor_abi::{
+    flow::family,
+    record::{
+        direction::{READ, WRITE},
+        file_mode,
+    },
 };
 
 use crate::{
-    copy::{Form, Source},
+    copy::{self, Form, Source},
     end,
     inode::{Kind, Object},
     inspect::{self, Call},
-    maps::SELF_TGID,
+    maps::{SELF_TGID, is_covered},
     memory::{kernel, offset},
     probe::{
-        listen,
+        listen, message,
         registers::{self, Registers},
     },
-    splice, task,
+    scratch, splice, task,
 };
 
 const EIO: i64 = -5;
 const EPIPE: i64 = -32;
 const ECONNRESET: i64 = -104;
-const MSG_OOB: u64 = 0x1;
-const MSG_PEEK: u64 = 0x2;
-const MSG_TRUNC: u64 = 0x20;
-const MSG_ERRQUEUE: u64 = 0x2000;
 /// Flags with which a call does not take bytes of the stream into the caller's memory.
-const NOT_STREAM: u64 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
+const NOT_STREAM: u64 = message::NOT_STREAM as u64;
 
 /// What a call moves. All of it is set in all cases, see [`Source`].
 struct Moved {
@@ -90,11 +89,7 @@ impl Moved {
             fd,
             to: 0,
             way,
-            source: Source {
-                form,
-                address,
-                count,
-            },
+            source: Source::user(form, address, count),
             wanted: count,
         }
     }
@@ -135,7 +130,7 @@ unsafe fn leave(regs: u64, returned: i64) {
     }
     let registers = Registers(regs);
     let number = registers.number();
-    if returned == 0 && number == native::LISTEN {
+    if returned == 0 && number == native::LISTEN && !is_covered(family::LISTEN) {
         return listen::tell(registers.argument(0) as u32);
     }
     let (native, compat) = (native::is_known(number), compat::is_known(number));
@@ -167,6 +162,9 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     let Some(object) = end::object_of(file) else {
         return;
     };
+    if is_read_below(&object) {
+        return;
+    }
     let direction = match moved.way {
         Way::Out => READ,
         Way::In => WRITE,
@@ -179,24 +177,45 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
             }
         }
     };
-    let call = Call {
-        fd: moved.fd,
-        direction,
-        source: moved.source,
-        narrow,
-        returned: returned as u64,
-    };
     if returned > 0 {
-        inspect::inspect(&object, call);
+        let mut source = moved.source;
+        source.memory = if narrow {
+            copy::memory::NARROW
+        } else {
+            copy::memory::WIDE
+        };
+        let call = Call {
+            fd: moved.fd,
+            direction,
+            source,
+            returned: returned as u64,
+            passes: false,
+        };
+        if let Some(scratch) = scratch::take() {
+            inspect::look(scratch, &object, call);
+            scratch::give_back(scratch);
+        }
     } else if ends(&object, direction, returned, moved.wanted) {
         inspect::end_of_stream(&object, moved.fd, direction);
+    }
+}
+
+/// The object is of a family that is read where it is written.
+#[inline(always)]
+unsafe fn is_read_below(object: &Object) -> bool {
+    match object.kind {
+        Kind::Pipe => is_covered(family::PIPE),
+        Kind::Terminal => is_covered(family::PTY),
+        Kind::Socket if end::is_unix(object) => is_covered(family::UNIX),
+        Kind::Socket => is_covered(family::TCP),
     }
 }
 
 /// A call between two descriptors. What is read is told before what is written.
 #[inline(always)]
 unsafe fn files(moved: &Moved, returned: i64) {
-    if returned < 0 || task::current_tgid() == SELF_TGID.load() {
+    let own = task::current_tgid() == SELF_TGID.load();
+    if returned < 0 || own || is_covered(family::SPLICE) {
         return;
     }
     let task = task::current();

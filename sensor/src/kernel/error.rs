@@ -2,6 +2,11 @@
 
 use std::io;
 
+use aya::programs::ProgramError;
+
+/// Lines of the verifier's output that an error quotes.
+const VERIFIER_LINES_MAX: usize = 6;
+
 /// Attaching failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
@@ -48,6 +53,14 @@ pub enum AttachError {
         /// The cause, with the verifier's last lines.
         reason: String,
     },
+    /// Tier 1 was asked for alone, and cannot be had.
+    #[error("the kernel does not allow to read {family} where it is written: {reason}")]
+    NoFamily {
+        /// Which family of channels.
+        family: &'static str,
+        /// The cause.
+        reason: String,
+    },
     /// A map is not what it should be: object and sensor do not match.
     #[error("map {map} of the BPF object is not usable")]
     BadMap {
@@ -66,4 +79,28 @@ pub enum AttachError {
     /// An iterator's output ended early.
     #[error("cannot read what the kernel lists")]
     Iterator(#[source] io::Error),
+}
+
+/// An error in one line, with the last lines of the verifier's output where there are any.
+pub(super) fn explain(error: &ProgramError) -> String {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = error
+    else {
+        return error.to_string();
+    };
+    let log = verifier_log.to_string();
+    let lines: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let first = lines.len().saturating_sub(VERIFIER_LINES_MAX);
+    let tail = lines.get(first..).unwrap_or_default().join(" | ");
+    if tail.is_empty() {
+        io_error.to_string()
+    } else {
+        format!("{io_error}: {tail}")
+    }
 }

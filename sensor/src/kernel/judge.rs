@@ -5,32 +5,47 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use aya::maps::{HashMap, Map, MapData, MapError};
-use sensor_abi::flow::{FlowState, verdict};
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, Map, MapData, MapError},
+};
+use sensor_abi::flow::{FlowState, PASSES_BYTES, verdict};
 
+use super::{
+    AttachError,
+    load::{bad_map, named},
+};
 use crate::event::{EndKey, FlowVerdict};
 
 type Key = [u64; 2];
 type State = [u8; size_of::<FlowState>()];
+type Passes = [u8; PASSES_BYTES];
+
+/// No pass for anybody.
+static NO_PASSES: Passes = [0; PASSES_BYTES];
 
 /// Writes verdicts. May be cloned and used on any thread.
 pub struct Judge {
     verdicts: HashMap<MapData, Key, u32>,
     flows: HashMap<MapData, Key, State>,
+    passes: Array<MapData, Passes>,
     /// Of the same maps, to clone from.
-    descriptors: [OwnedFd; 2],
+    descriptors: [OwnedFd; 3],
 }
 
 impl Judge {
-    pub(super) fn new(verdicts: &Map, flows: &Map) -> Result<Self, MapError> {
-        Self::open([descriptor(verdicts)?, descriptor(flows)?])
+    pub(super) fn new(ebpf: &Ebpf) -> Result<Self, AttachError> {
+        let open = |name| descriptor(named(ebpf, name)?).map_err(bad_map(name));
+        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.passes")?];
+        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.passes"))
     }
 
-    fn open(descriptors: [OwnedFd; 2]) -> Result<Self, MapError> {
-        let [verdicts, flows] = &descriptors;
+    fn open(descriptors: [OwnedFd; 3]) -> Result<Self, MapError> {
+        let [verdicts, flows, passes] = &descriptors;
         Ok(Self {
             verdicts: HashMap::try_from(duplicate(verdicts)?)?,
             flows: HashMap::try_from(duplicate(flows)?)?,
+            passes: Array::try_from(duplicate(passes)?)?,
             descriptors,
         })
     }
@@ -40,9 +55,9 @@ impl Judge {
     /// # Errors
     /// No more descriptors.
     pub fn try_clone(&self) -> Result<Self, MapError> {
-        let [verdicts, flows] = &self.descriptors;
-        let verdicts = verdicts.try_clone().map_err(MapError::IoError)?;
-        Self::open([verdicts, flows.try_clone().map_err(MapError::IoError)?])
+        let [verdicts, flows, passes] = &self.descriptors;
+        let clone = |descriptor: &OwnedFd| descriptor.try_clone().map_err(MapError::IoError);
+        Self::open([clone(verdicts)?, clone(flows)?, clone(passes)?])
     }
 
     /// Sets the verdict on an end; it holds from the end's next use on.
@@ -59,8 +74,19 @@ impl Judge {
         };
         if decided != FlowVerdict::NotMcp && self.is_silent(&key) {
             ignore_missing(self.flows.remove(&key))?;
+            self.verdicts.insert(key, code, 0)?;
+            // Which pass is the end's is not known here.
+            return self.renew_passes();
         }
         self.verdicts.insert(key, code, 0)
+    }
+
+    /// Takes all passes away: each call is looked at again, once.
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn renew_passes(&mut self) -> Result<(), MapError> {
+        self.passes.set(0, NO_PASSES, 0)
     }
 
     /// Forgets an end: should its number come back, it is another end.
@@ -85,7 +111,7 @@ fn key(end: EndKey) -> Key {
 }
 
 fn descriptor(map: &Map) -> Result<OwnedFd, MapError> {
-    let (Map::LruHashMap(data) | Map::HashMap(data)) = map else {
+    let (Map::LruHashMap(data) | Map::HashMap(data) | Map::Array(data)) = map else {
         return Err(MapError::InvalidMapType { map_type: 0 });
     };
     data.fd()

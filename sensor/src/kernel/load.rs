@@ -4,40 +4,27 @@ use std::{collections::BTreeMap, fs::File};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Map, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{BtfTracePoint, Iter, Program, ProgramError},
+    maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{Iter, ProgramError},
 };
+use sensor_abi::config::Offsets;
 
 use super::{
     AttachError, Judge, Losses, Ring,
+    attach::{self, Attached},
     capability::{self, Capability},
-    losses, offsets, warning,
+    error::explain,
+    losses, pages,
+    types::Types,
+    warning,
 };
 use crate::event::{EndKey, FlowVerdict, LossReason};
 
 /// The BPF object that build.rs made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gnomon"));
 
-/// Programs on BTF tracepoints: named as what they are attached to. Without the first group there is
-/// nothing to see, without the second something is missing.
-const REQUIRED: [&str; 4] = [
-    "sys_exit",
-    "sched_process_exec",
-    "sched_process_fork",
-    "sched_process_exit",
-];
-const WANTED: [&str; 1] = ["inet_sock_set_state"];
-/// Iterators: program and what it iterates over.
-const ITERATORS: [(&str, &str); 2] = [
-    ("snapshot_task", "task"),
-    ("snapshot_task_file", "task_file"),
-];
-
-/// The tier of all these hooks: tracepoints and iterators, which every supported kernel has.
-const TIER: &str = "2";
-
-/// Lines of the verifier's output that an error quotes.
-const VERIFIER_LINES_MAX: usize = 6;
+/// Buffers of a processor, as the programs count them (`scratch.rs`).
+const LEVELS: u32 = 2;
 
 /// What may be chosen about the kernel side.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +35,32 @@ pub struct Settings {
     pub flows_max: u32,
     /// A process whose calls are not looked at: the sensor itself. 0 for none.
     pub excluded_pid: u32,
+    /// How streams are read.
+    pub tier: Tier,
+}
+
+/// Ways to read streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Each family of channels in the best way that this kernel allows.
+    Best,
+    /// Where they are written (tier 1), and where that cannot be had, not at all: for tests.
+    Streams,
+    /// At system calls (tier 2), though the kernel may allow better.
+    SystemCalls,
+}
+
+impl Tier {
+    /// The tier that the environment asks for by `GNOMON_TIER`, `1` or `2`: for tests and to find out what is wrong with
+    /// a kernel. Without it, the best.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        match std::env::var("GNOMON_TIER").as_deref() {
+            Ok("1") => Self::Streams,
+            Ok("2") => Self::SystemCalls,
+            _ => Self::Best,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -57,6 +70,7 @@ impl Default for Settings {
             ring_bytes: 32 * 1024 * 1024,
             flows_max: 16 * 1024,
             excluded_pid: std::process::id(),
+            tier: Tier::from_environment(),
         }
     }
 }
@@ -67,7 +81,7 @@ pub struct Kernel {
     ring: Option<Ring>,
     judge: Judge,
     drops: PerCpuArray<MapData, u64>,
-    hooks: BTreeMap<String, String>,
+    attached: Attached,
     settings: Settings,
     map_bytes: u64,
 }
@@ -84,59 +98,33 @@ impl Kernel {
                 missing: missing.join(", "),
             });
         }
-        let offsets = offsets::read()?;
+        let types = Types::read()?;
+        let offsets = types.offsets()?;
         let btf = Btf::from_sys_fs().map_err(|error| AttachError::Maps {
             advice: "its BTF is not usable",
             source: Box::new(error.into()),
         })?;
-        let mut ebpf = load(settings, &offsets, &btf)?;
+        let mut ebpf = load(settings, &types, &offsets, &btf)?;
         let ring = take(&mut ebpf, "RECORDS")?;
         let ring = RingBuf::try_from(ring).map_err(bad_map("RECORDS"))?;
-        let judge = Judge::new(named(&ebpf, "VERDICTS")?, named(&ebpf, "FLOWS")?)
-            .map_err(bad_map("VERDICTS or FLOWS"))?;
+        let judge = Judge::new(&ebpf)?;
         let drops = PerCpuArray::try_from(take(&mut ebpf, "DROPS")?).map_err(bad_map("DROPS"))?;
         let warnings = warning::reader(&mut ebpf);
-        let mut kernel = Self {
+        let streams = types.lacks_for_streams(&offsets).map_or(Ok(()), Err);
+        let attached = attach::attach(&mut ebpf, &btf, &types, settings.tier, streams)?;
+        if attached.covered != 0 {
+            pages::tell(&mut ebpf)?;
+        }
+        set_data(&mut ebpf, ".data.covered", attached.covered)?;
+        Ok(Self {
             ebpf,
             ring: Some(Ring::new(ring, warnings)),
             judge,
             drops,
-            hooks: BTreeMap::new(),
+            attached,
             settings: *settings,
             map_bytes: map_bytes(settings),
-        };
-        kernel.attach_programs(&btf)?;
-        Ok(kernel)
-    }
-
-    fn attach_programs(&mut self, btf: &Btf) -> Result<(), AttachError> {
-        // Iterators first: what can only be refused is known before anything is attached.
-        for (name, target) in ITERATORS {
-            let outcome = load_iterator(&mut self.ebpf, name, target, btf);
-            self.note(&format!("iter/{target}"), outcome);
-        }
-        for name in WANTED {
-            let outcome = attach_tracepoint(&mut self.ebpf, name, btf);
-            self.note(&format!("tp_btf/{name}"), outcome);
-        }
-        for name in REQUIRED {
-            attach_tracepoint(&mut self.ebpf, name, btf).map_err(|reason| {
-                AttachError::Refused {
-                    program: name,
-                    reason,
-                }
-            })?;
-            self.note(&format!("tp_btf/{name}"), Ok(()));
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, hook: &str, outcome: Result<(), String>) {
-        let state = match outcome {
-            Ok(()) => TIER.to_owned(),
-            Err(reason) => format!("off: {reason}"),
-        };
-        self.hooks.insert(hook.to_owned(), state);
+        })
     }
 
     /// The reader of events; there is one, so the second call gives none.
@@ -172,20 +160,28 @@ impl Kernel {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let mut losses = losses::counted(&self.drops);
-        let misses = REQUIRED
-            .iter()
-            .chain(&WANTED)
+        let programs = self.attached.programs.iter();
+        let misses = programs
             .filter_map(|name| self.ebpf.program(name)?.fd().ok())
             .map(|fd| losses::recursion_misses(std::os::fd::AsFd::as_fd(fd)))
-            .sum();
-        losses.insert(LossReason::Recursion, misses);
+            .sum::<u64>();
+        *losses.entry(LossReason::Recursion).or_default() += misses;
         losses
     }
 
-    /// What is attached: hook → its tier (`2`, there is no other yet), or `off: reason`.
+    /// What is attached: hook → its tier (`1` or `2`), or `off: reason`.
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {
-        self.hooks.clone()
+        self.attached.hooks.clone()
+    }
+
+    /// Takes all passes away, so that silent flows are looked at again as they should be. To be called every
+    /// [`sensor_abi::flow::PASSES_RENEWED_NS`].
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn renew_passes(&mut self) -> Result<(), MapError> {
+        self.judge.renew_passes()
     }
 
     /// Size of the ring buffer, bytes.
@@ -221,15 +217,23 @@ impl Kernel {
 }
 
 /// The object with its globals and maps set, no program loaded yet.
-pub(super) fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Ebpf, AttachError> {
+pub(super) fn load(
+    settings: &Settings,
+    types: &Types,
+    offsets: &[u32],
+    btf: &Btf,
+) -> Result<Ebpf, AttachError> {
+    const _: () = assert!(size_of::<Offsets>() % 4 == 0);
+    let flags = types.argument("tcp_recvmsg", "flags").unwrap_or(3);
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)
         .override_global("SELF_TGID", &settings.excluded_pid, true)
+        .override_global("TCP_RECVMSG_FLAGS", &flags, true)
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("FLOWS", settings.flows_max)
         .map_max_entries("VERDICTS", settings.flows_max)
-        .map_max_entries("TRANSFERS", processors())
+        .map_max_entries("TRANSFERS", processors() * LEVELS)
         .load(OBJECT)
         .map_err(|source| AttachError::Maps {
             advice: "is there memory for them, and is BPF allowed here (sysctl kernel.unprivileged_bpf_disabled, lockdown, container)?",
@@ -245,6 +249,17 @@ fn processors() -> u32 {
         .unwrap_or(1024)
 }
 
+/// Sets one of the programs' own variables, which is a map of its own.
+pub(super) fn set_data<T: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    value: T,
+) -> Result<(), AttachError> {
+    let map = ebpf.map_mut(name).ok_or(AttachError::Missing { name })?;
+    let mut data: Array<_, T> = Array::try_from(map).map_err(bad_map(name))?;
+    data.set(0, value, 0).map_err(bad_map(name))
+}
+
 fn map_bytes(settings: &Settings) -> u64 {
     use sensor_abi::{flow, record};
     let flows = u64::from(settings.flows_max)
@@ -252,11 +267,10 @@ fn map_bytes(settings: &Settings) -> u64 {
         + u64::from(flow::TUPLES_MAX)
             * (size_of::<flow::TupleKey>() + size_of::<flow::FlowKey>()) as u64;
     let scratch = u64::from(processors())
-        * (record::CHUNK_BYTES_MAX
-            + record::STEP_BYTES_MAX
+        * (LEVELS as usize * (record::CHUNK_BYTES_MAX + record::STEP_BYTES_MAX)
             + record::ARGV_BYTES_MAX
             + 2 * record::PATH_BYTES_MAX) as u64;
-    flows + scratch
+    flows + scratch + flow::PASSES_BYTES as u64
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, AttachError> {
@@ -264,52 +278,10 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, AttachError> {
 }
 
 /// A map that stays where it is: programs that are not loaded yet know it by its descriptor.
-fn named<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a Map, AttachError> {
+pub(super) fn named<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a Map, AttachError> {
     ebpf.map(name).ok_or(AttachError::Missing { name })
 }
 
-fn bad_map(map: &'static str) -> impl Fn(MapError) -> AttachError {
+pub(super) fn bad_map(map: &'static str) -> impl Fn(MapError) -> AttachError {
     move |source| AttachError::BadMap { map, source }
-}
-
-fn attach_tracepoint(ebpf: &mut Ebpf, name: &str, btf: &Btf) -> Result<(), String> {
-    let program = ebpf.program_mut(name).ok_or("not in the object")?;
-    let program: &mut BtfTracePoint = program
-        .try_into()
-        .map_err(|error: ProgramError| explain(&error))?;
-    program.load(name, btf).map_err(|error| explain(&error))?;
-    program.attach().map_err(|error| explain(&error))?;
-    Ok(())
-}
-
-fn load_iterator(ebpf: &mut Ebpf, name: &str, target: &str, btf: &Btf) -> Result<(), String> {
-    let program: &mut Program = ebpf.program_mut(name).ok_or("not in the object")?;
-    let iterator: &mut Iter = program
-        .try_into()
-        .map_err(|error: ProgramError| explain(&error))?;
-    iterator.load(target, btf).map_err(|error| explain(&error))
-}
-
-/// An error in one line, with the last lines of the verifier's output where there are any.
-pub(super) fn explain(error: &ProgramError) -> String {
-    let ProgramError::LoadError {
-        io_error,
-        verifier_log,
-    } = error
-    else {
-        return error.to_string();
-    };
-    let log = verifier_log.to_string();
-    let lines: Vec<&str> = log
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let first = lines.len().saturating_sub(VERIFIER_LINES_MAX);
-    let tail = lines.get(first..).unwrap_or_default().join(" | ");
-    if tail.is_empty() {
-        io_error.to_string()
-    } else {
-        format!("{io_error}: {tail}")
-    }
 }

@@ -23,6 +23,7 @@ const REASONS: [(u32, LossReason); drop::COUNT as usize] = [
     (drop::COMPAT_CALL, LossReason::CompatCall),
     (drop::SPLICED, LossReason::Spliced),
     (drop::EVENT_RING_FULL, LossReason::EventRingFull),
+    (drop::NESTED, LossReason::Recursion),
 ];
 
 /// The drop counters, summed over all processors. A counter that cannot be read is left out.

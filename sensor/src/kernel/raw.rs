@@ -107,7 +107,7 @@ fn transfer(bytes: &[u8], entered: u64) -> Option<Transfer> {
     Some(Transfer {
         process: process(raw.process),
         thread: raw.process.thread,
-        fd: Some(raw.fd),
+        fd: (raw.fd != record::NO_FD).then_some(raw.fd),
         end: end(&raw.end)?,
         direction: way(raw.direction)?,
         entered,

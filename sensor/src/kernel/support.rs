@@ -10,9 +10,11 @@ use aya::{
 };
 
 use super::{
-    Settings,
+    Settings, Tier,
     capability::{Capability, missing},
-    load, offsets,
+    error::explain,
+    load,
+    types::Types,
 };
 
 /// One thing that the sensor would like to have.
@@ -118,7 +120,9 @@ fn capabilities() -> Support {
 
 /// The kernel's types, and all members that the programs read.
 fn described() -> Result<String, String> {
-    let offsets = offsets::read().map_err(|error| error.to_string())?;
+    let offsets = Types::read()
+        .and_then(|types| types.offsets())
+        .map_err(|error| error.to_string())?;
     Ok(format!(
         "{} members found",
         offsets.iter().filter(|at| **at != u32::MAX).count()
@@ -193,10 +197,12 @@ fn probe_object() -> Result<(Ebpf, Btf), String> {
         ring_bytes: 64 * 1024,
         flows_max: 64,
         excluded_pid: 0,
+        tier: Tier::Best,
     };
-    let offsets = offsets::read().map_err(|error| error.to_string())?;
+    let types = Types::read().map_err(|error| error.to_string())?;
+    let offsets = types.offsets().map_err(|error| error.to_string())?;
     let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-    let ebpf = load::load(&settings, &offsets, &btf).map_err(|error| {
+    let ebpf = load::load(&settings, &types, &offsets, &btf).map_err(|error| {
         std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     })?;
@@ -239,7 +245,7 @@ fn try_fentry(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), String> {
 }
 
 fn attempt(probe: impl FnOnce() -> Result<(), ProgramError>) -> Result<(), String> {
-    probe().map_err(|error| load::explain(&error))
+    probe().map_err(|error| explain(&error))
 }
 
 #[cfg(test)]

@@ -1,0 +1,79 @@
+//! TCP where it is written and read (tier 1): net/ipv4/tcp.c.
+//!
+//! `int tcp_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)` and `int tcp_recvmsg(struct sock *sk,
+//! struct msghdr *msg, size_t len, int flags, …)`, for IPv4, IPv6 and the paths of MPTCP's first one alike. What comes from
+//! another host can only be copied as it is read, so both are hooked after the call.
+
+use aya_ebpf::{
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
+};
+
+use crate::{
+    end,
+    maps::TCP_RECVMSG_FLAGS,
+    memory::{kernel, load, offset},
+    pass,
+    probe::message,
+    stream,
+};
+
+#[fexit(function = "tcp_sendmsg")]
+pub fn tcp_sendmsg(ctx: FExitContext) -> i32 {
+    let returned: i32 = ctx.arg(3);
+    let (sock, message): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: the arguments of that function; the task that called it.
+    unsafe {
+        let handle = pass::of(sock);
+        if pass::may_write(handle, i64::from(returned)) {
+            return 0;
+        }
+        let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
+        if flags & message::NOT_STREAM == 0
+            && let Some(object) = end::object_of_sock(sock)
+        {
+            let iter = message + offset!(msghdr_iter) as u64;
+            stream::wrote(&object, handle, iter, i64::from(returned));
+        }
+    }
+    0
+}
+
+#[fexit(function = "tcp_recvmsg")]
+pub fn tcp_recvmsg(ctx: FExitContext) -> i32 {
+    let (sock, message, wanted): (u64, u64, u64) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    // SAFETY: the arguments of that function; the task that called it.
+    unsafe {
+        let handle = pass::of(sock);
+        if pass::may_read(handle) {
+            return 0;
+        }
+        let Ok(returned) = ctx.ret::<i32>() else {
+            return 0;
+        };
+        let flags: u32 = if TCP_RECVMSG_FLAGS.load() == 3 {
+            ctx.arg(3)
+        } else {
+            ctx.arg(4)
+        };
+        if flags & message::NOT_STREAM == 0
+            && let Some(object) = end::object_of_sock(sock)
+        {
+            let iter = message + offset!(msghdr_iter) as u64;
+            stream::read(&object, handle, iter, i64::from(returned), wanted);
+        }
+    }
+    0
+}
+
+/// `int inet_release(struct socket *sock)` (net/ipv4/af_inet.c): the socket is closed for good.
+#[fentry(function = "inet_release")]
+pub fn inet_release(ctx: FEntryContext) -> i32 {
+    let socket: u64 = ctx.arg(0);
+    // SAFETY: the typed `struct socket` of the call.
+    unsafe {
+        let sock: u64 = load(socket, offset!(socket_sk));
+        pass::take(pass::of(sock));
+    }
+    0
+}

@@ -1,0 +1,107 @@
+//! Unix sockets where they are written (tier 1): net/unix/af_unix.c.
+//!
+//! `int unix_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t len)` and
+//! `int unix_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags)`, and the same of packets
+//! (`unix_seqpacket_…`). Copied and told as pipes are.
+
+use aya_ebpf::{
+    macros::{fentry, fexit},
+    programs::{FEntryContext, FExitContext},
+};
+use sensor_abi::record::{NO_FD, direction::WRITE};
+
+use crate::{
+    end, inspect,
+    memory::{kernel, offset},
+    pass,
+    probe::{listen, message},
+    stream,
+};
+
+#[fexit(function = "unix_stream_sendmsg")]
+pub fn unix_stream_sendmsg(ctx: FExitContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { sent(&ctx) }
+}
+
+#[fexit(function = "unix_seqpacket_sendmsg")]
+pub fn unix_seqpacket_sendmsg(ctx: FExitContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { sent(&ctx) }
+}
+
+#[fentry(function = "unix_stream_recvmsg")]
+pub fn unix_stream_recvmsg(ctx: FEntryContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { asks(&ctx) }
+}
+
+#[fentry(function = "unix_seqpacket_recvmsg")]
+pub fn unix_seqpacket_recvmsg(ctx: FEntryContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { asks(&ctx) }
+}
+
+/// `int unix_release(struct socket *sock)`: the socket is closed for good, and its peer learns so.
+#[fentry(function = "unix_release")]
+pub fn unix_release(ctx: FEntryContext) -> i32 {
+    let socket: u64 = ctx.arg(0);
+    // SAFETY: the typed `struct socket` of the call.
+    unsafe {
+        pass::take(pass::of(socket));
+        if let Some(object) = end::object_of_socket(socket) {
+            inspect::end_of_stream(&object, NO_FD, WRITE);
+        }
+    }
+    0
+}
+
+/// `int unix_listen(struct socket *sock, int backlog)`.
+#[fexit(function = "unix_listen")]
+pub fn unix_listen(ctx: FExitContext) -> i32 {
+    if ctx.ret::<i32>() != Ok(0) {
+        return 0;
+    }
+    // SAFETY: the `struct socket` of the call; the task that made it.
+    unsafe {
+        if let Some(object) = end::object_of_socket(ctx.arg(0)) {
+            listen::tell_of(&object);
+        }
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn sent(ctx: &FExitContext) -> i32 {
+    let returned: i32 = ctx.arg(3);
+    let socket: u64 = ctx.arg(0);
+    let handle = pass::of(socket);
+    if pass::may_write(handle, i64::from(returned)) {
+        return 0;
+    }
+    let message: u64 = ctx.arg(1);
+    let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
+    if flags & message::NOT_STREAM == 0
+        && let Some(object) = end::object_of_socket(socket)
+    {
+        let iter = message + offset!(msghdr_iter) as u64;
+        stream::wrote(&object, handle, iter, i64::from(returned));
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn asks(ctx: &FEntryContext) -> i32 {
+    let socket: u64 = ctx.arg(0);
+    let handle = pass::of(socket);
+    if pass::may_read(handle) {
+        return 0;
+    }
+    let flags: u32 = ctx.arg(3);
+    if flags & message::NOT_STREAM == 0
+        && let Some(object) = end::object_of_socket(socket)
+    {
+        stream::asks(&object, handle);
+    }
+    0
+}

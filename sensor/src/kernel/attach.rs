@@ -1,0 +1,223 @@
+//! Attaches the programs: the best tier for each family of channels, one by one, and says what came of it.
+
+use std::collections::BTreeMap;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, FEntry, FExit, Iter, Program, ProgramError},
+};
+
+use super::{
+    AttachError, Tier,
+    error::explain,
+    hook::{FAMILIES, Family, Hook, When},
+    types::Types,
+};
+
+/// Programs on BTF tracepoints, named as what they are attached to: processes and sockets. Without the first group
+/// there is nothing to see, without the second something is missing.
+pub(super) const REQUIRED: [&str; 3] = [
+    "sched_process_exec",
+    "sched_process_fork",
+    "sched_process_exit",
+];
+const WANTED: [&str; 1] = ["inet_sock_set_state"];
+/// Reads at system calls what no other program reads.
+const FALLBACK: &str = "sys_exit";
+/// Iterators: program and what it iterates over.
+const ITERATORS: [(&str, &str); 2] = [
+    ("snapshot_task", "task"),
+    ("snapshot_task_file", "task_file"),
+];
+
+/// The tier of tracepoints and iterators that read no streams, which every supported kernel has.
+const COMMON: &str = "2";
+
+/// What is attached.
+#[derive(Debug, Default)]
+pub(super) struct Attached {
+    /// Hook → its tier, or `off: reason`.
+    pub(super) hooks: BTreeMap<String, String>,
+    /// Names of the attached programs.
+    pub(super) programs: Vec<&'static str>,
+    /// Families that are read where they are written, as bits.
+    pub(super) covered: u32,
+}
+
+impl Attached {
+    fn note(
+        &mut self,
+        hook: String,
+        program: &'static str,
+        tier: &str,
+        outcome: Result<(), String>,
+    ) {
+        let state = match outcome {
+            Ok(()) => {
+                self.programs.push(program);
+                tier.to_owned()
+            }
+            Err(reason) => format!("off: {reason}"),
+        };
+        self.hooks.insert(hook, state);
+    }
+}
+
+/// Attaches everything that `tier` asks for.
+///
+/// # Errors
+/// A program that we cannot do without was refused.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    types: &Types,
+    tier: Tier,
+    streams: Result<(), String>,
+) -> Result<Attached, AttachError> {
+    let mut attached = Attached::default();
+    // Iterators first: what can only be refused is known before anything is attached.
+    for (name, target) in ITERATORS {
+        let outcome = load_iterator(ebpf, name, target, btf);
+        attached.note(format!("iter/{target}"), name, COMMON, outcome);
+    }
+    for name in WANTED {
+        let outcome = attach_tracepoint(ebpf, name, btf);
+        attached.note(format!("tp_btf/{name}"), name, COMMON, outcome);
+    }
+    for name in REQUIRED {
+        require(&mut attached, ebpf, name, btf)?;
+    }
+    if tier != Tier::SystemCalls {
+        for family in &FAMILIES {
+            let outcome = match &streams {
+                Ok(()) => attach_family(&mut attached, ebpf, btf, types, family),
+                Err(reason) => Err(reason.clone()),
+            };
+            match outcome {
+                Ok(()) => attached.covered |= family.bit,
+                Err(reason) if tier == Tier::Streams => {
+                    return Err(AttachError::NoFamily {
+                        family: family.name,
+                        reason,
+                    });
+                }
+                Err(reason) => {
+                    tracing::info!(family = family.name, reason, "read at system calls");
+                }
+            }
+        }
+    }
+    let every = FAMILIES.iter().fold(0, |bits, family| bits | family.bit);
+    if attached.covered != every {
+        require(&mut attached, ebpf, FALLBACK, btf)?;
+    }
+    Ok(attached)
+}
+
+fn require(
+    attached: &mut Attached,
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    btf: &Btf,
+) -> Result<(), AttachError> {
+    attach_tracepoint(ebpf, name, btf).map_err(|reason| AttachError::Refused {
+        program: name,
+        reason,
+    })?;
+    attached.note(format!("tp_btf/{name}"), name, "2", Ok(()));
+    Ok(())
+}
+
+/// Attaches all programs of a family, or none.
+fn attach_family(
+    attached: &mut Attached,
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    types: &Types,
+    family: &Family,
+) -> Result<(), String> {
+    let mut done: Vec<(String, &Hook)> = Vec::new();
+    for hook in family.hooks {
+        match attach_hook(ebpf, btf, types, hook) {
+            Ok(name) => done.push((name, hook)),
+            Err(reason) => {
+                for (_, hook) in done {
+                    detach(ebpf, hook);
+                }
+                let name = format!("{}/{}", hook.when.name(), hook.functions[0]);
+                attached.note(name, hook.program, "1", Err(reason.clone()));
+                return Err(reason);
+            }
+        }
+    }
+    for (name, hook) in done {
+        attached.note(name, hook.program, "1", Ok(()));
+    }
+    Ok(())
+}
+
+/// Takes a program out of the kernel again.
+fn detach(ebpf: &mut Ebpf, hook: &Hook) {
+    let unloaded = match ebpf.program_mut(hook.program) {
+        Some(Program::FEntry(program)) => program.unload(),
+        Some(Program::FExit(program)) => program.unload(),
+        _ => Ok(()),
+    };
+    if let Err(error) = unloaded {
+        tracing::warn!(program = hook.program, %error, "a program stays attached without use");
+    }
+}
+
+/// Attaches a program to the first of its functions that this kernel has; gives the hook's name.
+fn attach_hook(ebpf: &mut Ebpf, btf: &Btf, types: &Types, hook: &Hook) -> Result<String, String> {
+    let mut reason = String::new();
+    for function in hook.functions {
+        if let Err(why) = types.check(function, hook.arguments) {
+            reason = why;
+            continue;
+        }
+        let program = ebpf.program_mut(hook.program).ok_or("not in the object")?;
+        match attach_to(program, hook.when, function, btf) {
+            Ok(()) => return Ok(format!("{}/{function}", hook.when.name())),
+            Err(why) => reason = format!("{function}: {why}"),
+        }
+    }
+    Err(reason)
+}
+
+fn attach_to(program: &mut Program, when: When, function: &str, btf: &Btf) -> Result<(), String> {
+    let outcome: Result<(), ProgramError> = (|| {
+        match when {
+            When::Entry => {
+                let program: &mut FEntry = program.try_into()?;
+                program.load(function, btf)?;
+                program.attach()?;
+            }
+            When::Exit => {
+                let program: &mut FExit = program.try_into()?;
+                program.load(function, btf)?;
+                program.attach()?;
+            }
+        }
+        Ok(())
+    })();
+    outcome.map_err(|error| explain(&error))
+}
+
+fn attach_tracepoint(ebpf: &mut Ebpf, name: &str, btf: &Btf) -> Result<(), String> {
+    let program = ebpf.program_mut(name).ok_or("not in the object")?;
+    let program: &mut BtfTracePoint = program
+        .try_into()
+        .map_err(|error: ProgramError| explain(&error))?;
+    program.load(name, btf).map_err(|error| explain(&error))?;
+    program.attach().map_err(|error| explain(&error))?;
+    Ok(())
+}
+
+fn load_iterator(ebpf: &mut Ebpf, name: &str, target: &str, btf: &Btf) -> Result<(), String> {
+    let program: &mut Program = ebpf.program_mut(name).ok_or("not in the object")?;
+    let iterator: &mut Iter = program
+        .try_into()
+        .map_err(|error: ProgramError| explain(&error))?;
+    iterator.load(target, btf).map_err(|error| explain(&error))
+}
