@@ -38,10 +38,6 @@ pub fn pages() -> Pages {
     unsafe { (&raw const PAGES).read_volatile() }
 }
 
-/// Which argument of `tcp_recvmsg` its flags are: there was one more before 5.19.
-#[unsafe(no_mangle)]
-pub static TCP_RECVMSG_FLAGS: Global<u32> = Global::new(3);
-
 /// Families that other programs read already, for the fallback at system calls.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.covered")]

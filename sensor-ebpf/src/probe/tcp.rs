@@ -11,7 +11,6 @@ use aya_ebpf::{
 
 use crate::{
     end,
-    maps::TCP_RECVMSG_FLAGS,
     memory::{kernel, load, offset},
     pass,
     probe::message,
@@ -51,11 +50,7 @@ pub fn tcp_recvmsg(ctx: FExitContext) -> i32 {
         let Ok(returned) = ctx.ret::<i32>() else {
             return 0;
         };
-        let flags: u32 = if TCP_RECVMSG_FLAGS.load() == 3 {
-            ctx.arg(3)
-        } else {
-            ctx.arg(4)
-        };
+        let flags: u32 = ctx.arg(3);
         if flags & message::NOT_STREAM == 0
             && let Some(object) = end::object_of_sock(sock)
         {

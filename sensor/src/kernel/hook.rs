@@ -10,7 +10,7 @@
 
 use sensor_abi::flow::family;
 
-use super::types::Argument::{self, Any, Number, Rest, To};
+use super::types::Argument::{self, Any, Named, Number, Rest, To};
 
 /// When a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,6 @@ pub(super) struct Hook {
     pub(super) functions: &'static [&'static str],
     /// What the program reads of its arguments.
     pub(super) arguments: &'static [Argument],
-    /// The family can do without it: what is lost then.
-    pub(super) optional: Option<&'static str>,
 }
 
 /// Channels of one kind, and all programs that read them.
@@ -59,7 +57,7 @@ pub(super) struct Family {
 
 const FILE: &[Argument] = &[To("kiocb"), To("iov_iter")];
 const SOCKET: &[Argument] = &[To("socket"), To("msghdr"), Number];
-const SOCKET_FLAGS: &[Argument] = &[To("socket"), To("msghdr"), Number, Number];
+const SOCKET_FLAGS: &[Argument] = &[To("socket"), To("msghdr"), Number, Named("flags")];
 const SOCK: &[Argument] = &[To("sock"), To("msghdr"), Number];
 
 const fn entry(
@@ -72,7 +70,6 @@ const fn entry(
         when: When::Entry,
         functions,
         arguments,
-        optional: None,
     }
 }
 
@@ -86,7 +83,6 @@ const fn exit(
         when: When::Exit,
         functions,
         arguments,
-        optional: None,
     }
 }
 
@@ -136,7 +132,7 @@ pub(super) const FAMILIES: [Family; 6] = [
             exit(
                 "tcp_recvmsg",
                 &["tcp_recvmsg"],
-                &[To("sock"), To("msghdr"), Number, Number, Rest],
+                &[To("sock"), To("msghdr"), Number, Named("flags"), Rest],
             ),
             entry("inet_release", &["inet_release"], &[To("socket")]),
         ],

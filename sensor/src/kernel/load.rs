@@ -104,7 +104,7 @@ impl Kernel {
             advice: "its BTF is not usable",
             source: Box::new(error.into()),
         })?;
-        let mut ebpf = load(settings, &types, &offsets, &btf)?;
+        let mut ebpf = load(settings, &offsets, &btf)?;
         let ring = take(&mut ebpf, "RECORDS")?;
         let ring = RingBuf::try_from(ring).map_err(bad_map("RECORDS"))?;
         let judge = Judge::new(&ebpf)?;
@@ -217,19 +217,12 @@ impl Kernel {
 }
 
 /// The object with its globals and maps set, no program loaded yet.
-pub(super) fn load(
-    settings: &Settings,
-    types: &Types,
-    offsets: &[u32],
-    btf: &Btf,
-) -> Result<Ebpf, AttachError> {
+pub(super) fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Ebpf, AttachError> {
     const _: () = assert!(size_of::<Offsets>() % 4 == 0);
-    let flags = types.argument("tcp_recvmsg", "flags").unwrap_or(3);
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)
         .override_global("SELF_TGID", &settings.excluded_pid, true)
-        .override_global("TCP_RECVMSG_FLAGS", &flags, true)
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("FLOWS", settings.flows_max)
         .map_max_entries("VERDICTS", settings.flows_max)

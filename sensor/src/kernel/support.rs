@@ -202,7 +202,7 @@ fn probe_object() -> Result<(Ebpf, Btf), String> {
     let types = Types::read().map_err(|error| error.to_string())?;
     let offsets = types.offsets().map_err(|error| error.to_string())?;
     let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-    let ebpf = load::load(&settings, &types, &offsets, &btf).map_err(|error| {
+    let ebpf = load::load(&settings, &offsets, &btf).map_err(|error| {
         std::error::Error::source(&error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
     })?;

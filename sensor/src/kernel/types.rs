@@ -47,19 +47,9 @@ impl Types {
         Some(format!("no {} in {}", member.path, member.structure))
     }
 
-    /// Whether a structure has a member.
-    pub(super) fn has_member(&self, structure: &str, path: &str) -> bool {
-        member::offset(&self.0, structure, path).is_some()
-    }
-
     /// That a function takes these arguments, or how it differs.
     pub(super) fn check(&self, function: &str, arguments: &[Argument]) -> Result<(), String> {
         prototype::check(&self.0, function, arguments)
-    }
-
-    /// Which argument of a function has this name.
-    pub(super) fn argument(&self, function: &str, name: &str) -> Option<u32> {
-        prototype::position(&self.0, function, name)
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn value(btf: &Btf, member: &Member) -> Option<u32> {
 }
 
 /// Offset in bytes of a path of members; of none, the size of the structure.
-pub(super) fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
+fn offset(btf: &Btf, structure: &str, path: &str) -> Option<u32> {
     let types = btf.resolve_types_by_name(structure).unwrap_or_default();
     types.iter().find_map(|kind| match kind {
         Type::Struct(found) if path.is_empty() => u32::try_from(found.size()).ok(),

@@ -11,6 +11,8 @@ pub(crate) enum Argument {
     To(&'static str),
     /// A number.
     Number,
+    /// A number of this name: others of its kind stood there in other kernels.
+    Named(&'static str),
     /// Anything: it is not read.
     Any,
     /// Any number of further ones. Without it there are none, and what the function returned is behind the last.
@@ -32,7 +34,11 @@ pub(super) fn check(btf: &Btf, function: &str, arguments: &[Argument]) -> Result
             Argument::To(structure) => kind
                 .as_ref()
                 .is_some_and(|kind| points_at(btf, kind, structure)),
-            Argument::Number => matches!(kind, Some(Type::Int(_) | Type::Enum(_))),
+            Argument::Number => is_number(kind.as_ref()),
+            Argument::Named(name) => {
+                let named = parameter.and_then(|parameter| btf.resolve_name(parameter).ok());
+                is_number(kind.as_ref()) && named.as_deref() == Some(*name)
+            }
             Argument::Any => kind.is_some(),
             Argument::Rest => true,
         };
@@ -45,13 +51,8 @@ pub(super) fn check(btf: &Btf, function: &str, arguments: &[Argument]) -> Result
     Ok(())
 }
 
-/// Which argument of a function has this name.
-pub(super) fn position(btf: &Btf, function: &str, name: &str) -> Option<u32> {
-    let found = prototype(btf, function)?;
-    let mut parameters = found.parameters.iter();
-    let at = parameters
-        .position(|parameter| btf.resolve_name(parameter).is_ok_and(|own| own == name))?;
-    u32::try_from(at).ok()
+const fn is_number(kind: Option<&Type>) -> bool {
+    matches!(kind, Some(Type::Int(_) | Type::Enum(_)))
 }
 
 fn prototype(btf: &Btf, function: &str) -> Option<FuncProto> {
