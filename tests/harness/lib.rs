@@ -18,3 +18,4 @@ pub mod place;
 pub mod process;
 pub mod programs;
 pub mod secrets;
+pub mod vm;
