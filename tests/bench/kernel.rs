@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Dura
 
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
+    claims::runs_tier,
+    document,
     place::{checkout, program},
     vm::{Guest, Kernel, Mode},
 };
@@ -99,7 +101,10 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
         "the guest's command failed: {}",
         ended.output
     );
-    figures(&Account::read(&ended.output)?)
+    let account = Account::read(&ended.output)?;
+    let figures = figures(&account)?;
+    document::write_part("docs/overhead.md", "cost", &table(&account))?;
+    Ok(figures)
 }
 
 /// The program with the calls, statically linked.
@@ -212,17 +217,35 @@ impl Account {
         Ok(account)
     }
 
-    /// Whether the sensor that was asked for a tier ran its input and output by it.
+    /// Whether the sensor that was asked for a tier ran by it.
     fn ran(&self, tier: u8) -> bool {
-        let hooks = self
-            .stats
-            .get(&tier)
-            .and_then(|stats| stats["tier"].as_object());
-        hooks.is_some_and(|hooks| {
-            let is_tier_2 = hooks.keys().any(|hook| hook.contains("sys_exit"));
-            is_tier_2 == (tier == 2)
-        })
+        let stats = self.stats.get(&tier);
+        stats.is_some_and(|stats| runs_tier(stats, tier))
     }
+}
+
+/// What was counted without a sensor, and what each tier adds.
+fn table(account: &Account) -> String {
+    let mut lines = vec![String::new(); 2];
+    lines[0] = format!(
+        "| |{}",
+        WORKS.map(|work| format!(" {} |", work.name)).concat()
+    );
+    lines[1] = format!("|---|{}", "---|".repeat(WORKS.len()));
+    let off = |work: &Work| account.off.get(work.name);
+    let cells = WORKS.map(|work| off(&work).map_or(" |".to_owned(), |off| format!(" {off:.0} |")));
+    lines.push(format!("| without (absolute) |{}", cells.concat()));
+    for tier in [1, 2_u8].into_iter().filter(|&tier| account.ran(tier)) {
+        let cells = WORKS.map(|work| {
+            let on = account.on.get(&(work.name.to_owned(), tier));
+            let added = on.zip(off(&work)).map(|(on, off)| on - off);
+            added.map_or(" |".to_owned(), |added| format!(" {added:+.0} |"))
+        });
+        lines.push(format!("| tier {tier} |{}", cells.concat()));
+    }
+    lines.push(String::new());
+    lines.push("`json` is text of a log over a pipe; `mcp` a message of 200 bytes of a conversation over a unix socket.".to_owned());
+    lines.join("\n")
 }
 
 fn figures(account: &Account) -> Result<Vec<Figure>> {

@@ -9,6 +9,7 @@ pub mod bystander;
 pub mod claims;
 pub mod compare;
 pub mod deadline;
+pub mod document;
 pub mod gnomon;
 pub mod host;
 pub mod inventory;
