@@ -7,7 +7,7 @@ use gnomon_tests::{place::checkout, process::Process};
 
 use crate::{
     check::{Check, Subject},
-    conversation,
+    conversation::{self, Conversation},
 };
 
 /// Of one test: many times what the slow ones take on a real machine.
@@ -20,17 +20,28 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     };
     let tier = tier.parse().context("the tier")?;
     let folder = tempfile::tempdir()?;
+    let mut conversations = Vec::new();
     for (number, word) in checks.iter().enumerate() {
         let (subject, name) = word
             .split_once(':')
             .and_then(|(subject, name)| Some((Subject::of_word(subject)?, name)))
             .with_context(|| format!("no check {word:?}"))?;
+        match subject {
+            Subject::Kernel => {
+                let begun = Instant::now();
+                let done = test(Path::new(program), name, number, folder.path());
+                tell(subject, name, begun, &done);
+            }
+            Subject::Conversation => conversations.push(Conversation::find(name)?),
+        }
+    }
+    if !conversations.is_empty() {
         let begun = Instant::now();
-        let done = match subject {
-            Subject::Kernel => test(Path::new(program), name, number, folder.path()),
-            Subject::Conversation => conversation::hold(name, tier),
-        };
-        tell(subject, name, begun, &done);
+        let held = conversation::hold(&conversations, tier)
+            .unwrap_or_else(|error| conversation::none(&conversations, &error));
+        for (name, done) in held {
+            tell(Subject::Conversation, name, begun, &done);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -16,6 +16,8 @@ use crate::{
 };
 
 const TIERS: [u8; 2] = [1, 2];
+/// How much longer a guest may take for anything than this host.
+const PATIENCE: u32 = 5;
 /// Of one guest with all checks, on a busy machine.
 const GUEST_LIMIT: Duration = Duration::from_secs(3600);
 
@@ -55,7 +57,7 @@ fn row(kernel: &Kernel, tier: u8, suite: &Suite) -> Result<Row> {
     println!("kernels: {} tier {tier}: booting", kernel.release());
     let own = program("gnomon-kernels")?;
     let command = format!(
-        "GNOMON_TIER={tier} '{}' inside {tier} '{}' {}",
+        "GNOMON_TIER={tier} GNOMON_PATIENCE={PATIENCE} '{}' inside {tier} '{}' {}",
         own.display(),
         suite.program.display(),
         suite.words().join(" ")

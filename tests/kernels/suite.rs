@@ -33,7 +33,9 @@ impl Suite {
             .filter(|name| !ONLY_ON_REAL_MACHINES.contains(name) && (!quick || is_quick(name)))
             .map(str::to_owned)
             .collect();
-        let conversations = conversation::ALL.iter().map(|&(name, _)| name);
+        let conversations = conversation::ALL
+            .iter()
+            .map(|conversation| conversation.name);
         Ok(Self {
             program,
             tests,
