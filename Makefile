@@ -1,12 +1,13 @@
 # make run     everything on this machine: set-up, build, collector, sensor; Ctrl-C stops it
 # make test    every test that CI runs
+# make test-kernels  the sensor on other kernels, in virtual machines; KERNELS="6.1 6.12" selects
 # make lint    format, clippy, licences        make fmt    formats
 # make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part, DURATION=90s shortens it
 SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help run test bench fmt lint
+.PHONY: help run test test-kernels bench fmt lint
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -17,6 +18,11 @@ run:
 test:
 	@deploy/setup.sh test
 	@deploy/test.sh
+
+test-kernels:
+	@deploy/setup.sh test
+	@deploy/setup.sh kernels
+	@deploy/test-kernels.sh
 
 bench:
 	@deploy/setup.sh test

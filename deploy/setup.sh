@@ -4,6 +4,7 @@
 #   deploy/setup.sh run     what `make run` needs: Rust, a BPF toolchain, the embedded ClickHouse
 #   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers and AI clients, a browser
 #   deploy/setup.sh ci      … and what CI needs: cargo-deny
+#   deploy/setup.sh kernels what tests in virtual machines need beside `test`: QEMU and kernels; KERNELS="6.1 6.12" selects
 #
 # Debian and Ubuntu packages are installed where they are missing (as root, or through sudo, asked once).
 # Elsewhere the script names what to install and stops. All the rest goes into <checkout>/.tools.
@@ -27,7 +28,8 @@ case $WHAT in
     run) STEPS=4 ;;
     test) STEPS=10 ;;
     ci) STEPS=11 ;;
-    *) echo "usage: deploy/setup.sh run|test|ci" >&2; exit 2 ;;
+    kernels) STEPS=2 ;;
+    *) echo "usage: deploy/setup.sh run|test|ci|kernels" >&2; exit 2 ;;
 esac
 # Some services and containers start us without HOME.
 if [ -z "${HOME:-}" ]; then
@@ -338,6 +340,12 @@ build_tools() {
 }
 
 ADVICE=""
+if [ "$WHAT" = kernels ]; then
+    source deploy/kernels.sh
+    step_kernel_packages
+    step_kernels
+    exit 0
+fi
 step_rust
 step_packages
 build_tools &

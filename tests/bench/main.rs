@@ -9,6 +9,7 @@ mod churn;
 mod circumstances;
 mod clock;
 mod cold;
+mod kernel;
 mod matrix;
 mod option;
 mod peer;
@@ -33,11 +34,12 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 11] = [
+const PARTS: [(&str, Measure); 12] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
     ("resources", resources::measure),
+    ("kernel", |_| kernel::measure()),
     ("throughput", |_| throughput::measure()),
     ("matrix", |_| matrix::measure()),
     ("peers", |_| peers::measure()),

@@ -1,34 +1,15 @@
-//! docs/accuracy.md: tables that the tests write, each between two marks, so that one does not touch the others.
-//!
-//! A new table needs its two marks in the file: `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+//! docs/accuracy.md: tables that the tests write, each between its marks.
 
-use std::fs;
+use anyhow::Result;
 
-use anyhow::{Context, Result};
-
-use crate::{matrix::Outcome, place::checkout};
+use crate::{document, matrix::Outcome};
 
 /// Replaces the part of docs/accuracy.md between the marks of `name`.
 ///
 /// # Errors
 /// The file or a mark is missing.
 pub fn write(name: &str, text: &str) -> Result<()> {
-    let path = checkout().join("docs/accuracy.md");
-    let page = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let page = replaced(&page, name, text)
-        .with_context(|| format!("docs/accuracy.md lacks the marks of {name}"))?;
-    fs::write(&path, page).context("docs/accuracy.md")
-}
-
-fn replaced(page: &str, name: &str, text: &str) -> Option<String> {
-    let (begin, end) = (
-        format!("<!-- {name}: begin -->"),
-        format!("<!-- {name}: end -->"),
-    );
-    let (before, rest) = page.split_once(&begin)?;
-    let (_, after) = rest.split_once(&end)?;
-    let text = text.trim_end();
-    Some(format!("{before}{begin}\n{text}\n{end}{after}"))
+    document::write_part("docs/accuracy.md", name, text)
 }
 
 /// A row for each cell: the sums over all `rounds`, which have the same cells in the same order.
@@ -74,22 +55,4 @@ pub fn matrix_table(rounds: &[Vec<Outcome>], strangers: usize) -> String {
         "Claims about other processes of the peers (npm, shells, `uv`, helpers of AI clients): {strangers}."
     ));
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_changes() {
-        let page =
-            "a\n<!-- x: begin -->\nold\n<!-- x: end -->\nb\n<!-- y: begin -->\n<!-- y: end -->\n";
-        assert_eq!(
-            replaced(page, "x", "new\n").as_deref(),
-            Some(
-                "a\n<!-- x: begin -->\nnew\n<!-- x: end -->\nb\n<!-- y: begin -->\n<!-- y: end -->\n"
-            )
-        );
-        assert_eq!(replaced(page, "z", "new"), None);
-    }
 }

@@ -121,6 +121,15 @@ pub fn last_stats(said: &[Value]) -> Option<&Value> {
     said.iter().rev().find(|told| told["kind"] == "stats")
 }
 
+/// Whether these statistics are of a sensor that sees input and output by way of this tier: 2 hooks the ends of all system
+/// calls, 1 what they call.
+#[must_use]
+pub fn runs_tier(stats: &Value, tier: u8) -> bool {
+    let hooks = stats["tier"].as_object();
+    let ends_of_calls = hooks.map(|hooks| hooks.keys().any(|hook| hook.contains("sys_exit")));
+    ends_of_calls == Some(tier == 2)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -142,5 +151,14 @@ mod tests {
         assert_eq!(claims_about(&said, 7).len(), 4);
         assert_eq!(claims(&said).len(), 5);
         assert!(last_stats(&said).is_some());
+    }
+
+    #[test]
+    fn a_sensor_runs_the_tier_that_its_hooks_are_of() {
+        let second = json!({"tier": {"tp_btf/sys_exit": 2, "iter/task": 2}});
+        let first = json!({"tier": {"fentry/anon_pipe_write": 1, "iter/task": 2}});
+        assert!(runs_tier(&second, 2) && !runs_tier(&second, 1));
+        assert!(runs_tier(&first, 1) && !runs_tier(&first, 2));
+        assert!(!runs_tier(&json!({}), 1) && !runs_tier(&json!({}), 2));
     }
 }

@@ -1,6 +1,8 @@
 //! Waiting for something to become true, for a bounded time.
 
 use std::{
+    env,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +13,18 @@ use anyhow::{Result, bail};
 /// question to ClickHouse, which the tests' machine has other use for.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// By how much all limits are longer, where the environment says that the machine is slow: a guest's processor is emulated.
+const PATIENCE: &str = "GNOMON_PATIENCE";
+
+fn patient(limit: Duration) -> Duration {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    let factor = FACTOR.get_or_init(|| {
+        let said = env::var(PATIENCE).ok();
+        said.and_then(|factor| factor.parse().ok()).unwrap_or(1)
+    });
+    limit * (*factor).max(1)
+}
 
 /// Waits between two looks.
 struct Pause(Duration);
@@ -35,6 +49,7 @@ pub fn poll<T>(
     limit: Duration,
     mut ask: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
+    let limit = patient(limit);
     let (end, mut pause) = (Instant::now() + limit, Pause::new());
     loop {
         if let Some(answer) = ask()? {
@@ -52,6 +67,7 @@ pub fn poll<T>(
 /// # Errors
 /// The last complaint of `check`.
 pub fn settle(limit: Duration, mut check: impl FnMut() -> Result<()>) -> Result<()> {
+    let limit = patient(limit);
     let (end, mut pause) = (Instant::now() + limit, Pause::new());
     loop {
         match check() {
@@ -71,6 +87,7 @@ pub fn steady<T: PartialEq>(
     quiet: Duration,
     mut ask: impl FnMut() -> Result<T>,
 ) -> Result<T> {
+    let limit = patient(limit);
     let (end, mut pause) = (Instant::now() + limit, Pause::new());
     let mut held: Option<(Instant, T)> = None;
     loop {
