@@ -8,6 +8,7 @@ use sensor_abi::{
 use crate::{
     inode::{self, Kind, Object},
     memory::{kernel, load, offset},
+    pass::Holders,
     terminal,
 };
 
@@ -62,6 +63,36 @@ pub unsafe fn object_of(file: u64) -> Option<Object> {
         kind,
         key: inode::key_of(&known)?,
     })
+}
+
+/// Who holds a file, by the references to it. A call of a process of several threads has one of its own.
+///
+/// # Safety
+/// `file` is a `struct file`, or anything: the helper checks it.
+#[inline(always)]
+pub unsafe fn holders_of(file: u64) -> Holders {
+    // `file_ref_t` counts from 0 for one reference, `f_count` before it from 1.
+    let one = if offset!(file_count_is_offset) == u32::MAX as usize {
+        1_u64
+    } else {
+        0
+    };
+    match kernel::<u64>(file, offset!(file_count)) {
+        Some(count) if count == one => Holders::One,
+        _ => Holders::Many,
+    }
+}
+
+/// Who holds a socket.
+///
+/// # Safety
+/// `socket` is a `struct socket`, or anything.
+#[inline(always)]
+pub unsafe fn holders_of_socket(socket: u64) -> Holders {
+    match kernel(socket, offset!(socket_file)) {
+        Some(file) => holders_of(file),
+        None => Holders::Many,
+    }
 }
 
 /// The object of a `struct socket`, if it has a file.

@@ -19,7 +19,7 @@ use crate::{
     emit, end,
     inode::Object,
     maps::{FLOWS, TransferScratch, VERDICTS, Walk},
-    scratch, task, tuple,
+    pass, scratch, task, tuple,
 };
 
 /// A call that moved bytes.
@@ -33,8 +33,8 @@ pub struct Call {
     pub source: Source,
     /// What it returned: bytes, or messages.
     pub returned: u64,
-    /// The caller gives passes ([`crate::pass`]).
-    pub passes: bool,
+    /// What passes go by ([`crate::pass`]), 0 for none.
+    pub pass: u64,
 }
 
 /// What is done about a call.
@@ -70,11 +70,15 @@ pub unsafe fn look(scratch: *mut TransferScratch, object: &Object, call: Call) -
     let total = call.source.total(scratch, call.returned);
     let action = decide(flow, &object.key, call.direction, total);
     if action == Action::Skip {
-        return if call.passes {
-            unseen(flow, call.direction)
-        } else {
+        return if call.pass == 0 {
             0
+        } else {
+            unseen(flow, call.direction)
         };
+    }
+    if call.pass != 0 {
+        // The flow may have been silent until now, in the other direction, too.
+        pass::take(call.pass);
     }
     tell(scratch, flow, object, &call, action, total);
     0
@@ -181,7 +185,7 @@ unsafe fn name(scratch: *mut TransferScratch, object: &Object, way: u8) -> bool 
     if (*flow).verdict != verdict::NOT_MCP {
         take_verdict(flow, &object.key);
     }
-    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, 0, newcomer) {
+    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, &object.key, 0, newcomer) {
         if newcomer {
             // It is told when the flow is looked at again.
             forget_user(state);
@@ -326,7 +330,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
     if (*flow).verdict != verdict::NOT_MCP {
         take_verdict(flow, key);
     }
-    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, total, newcomer) {
+    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, key, total, newcomer) {
         if !named_only {
             lose(state, total);
         } else if newcomer {
@@ -351,6 +355,12 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
         return Action::Copy;
     }
     if (*state).credit_bytes == 0 && !renew(flow) {
+        let sample = (*flow).flags & flow_flag::SAMPLE != 0;
+        if sample && (*state).flags & direction_flag::BEGUN == 0 {
+            silence(flow);
+            lose(state, total);
+            return Action::Skip;
+        }
         return Action::Exceed;
     }
     Action::Inspect
@@ -393,13 +403,11 @@ pub unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
         return;
     };
     let _ = VERDICTS.remove(key);
-    (*flow).verdict = decided;
+    (*flow).flags &= !flow_flag::SAMPLE;
     if decided == verdict::NOT_MCP {
-        let after = (*flow).relook_after_bytes * 2;
-        (*flow).relook_after_bytes = after.clamp(RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_BYTES_MAX);
-        (*flow).relook_at_ns = bpf_ktime_get_ns() + RELOOK_AFTER_NS;
-        (*flow).silent_bytes = 0;
+        silence(flow);
     } else {
+        (*flow).verdict = decided;
         let share = if decided == verdict::HEADS {
             0
         } else {
@@ -407,6 +415,16 @@ pub unsafe fn take_verdict(flow: *mut FlowState, key: &FlowKey) {
         };
         grant(flow, share);
     }
+}
+
+/// Lets a flow go until it is looked at again, each time for twice as long.
+#[inline(always)]
+unsafe fn silence(flow: *mut FlowState) {
+    let after = (*flow).relook_after_bytes * 2;
+    (*flow).relook_after_bytes = after.clamp(RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_BYTES_MAX);
+    (*flow).relook_at_ns = bpf_ktime_get_ns() + RELOOK_AFTER_NS;
+    (*flow).silent_bytes = 0;
+    (*flow).verdict = verdict::NOT_MCP;
 }
 
 /// Sets what may be copied without a verdict, in both directions.
@@ -420,7 +438,7 @@ unsafe fn grant(flow: *mut FlowState, share: u64) {
 
 /// Whether a flow judged not MCP deserves another look; if so it is back to being inspected.
 #[inline(always)]
-unsafe fn look_again(flow: *mut FlowState, total: u64, newcomer: bool) -> bool {
+unsafe fn look_again(flow: *mut FlowState, key: &FlowKey, total: u64, newcomer: bool) -> bool {
     let now = bpf_ktime_get_ns();
     let silent = (*flow).silent_bytes + total;
     (*flow).silent_bytes = silent;
@@ -440,6 +458,11 @@ unsafe fn look_again(flow: *mut FlowState, total: u64, newcomer: bool) -> bool {
     }
     (*flow).verdict = verdict::INSPECT;
     (*flow).relook_at_ns = 0;
+    (*flow).flags |= flow_flag::SAMPLE;
+    (*flow).directions[0].flags &= !direction_flag::BEGUN;
+    (*flow).directions[1].flags &= !direction_flag::BEGUN;
+    // What was decided meanwhile was decided about the look before.
+    let _ = VERDICTS.remove(key);
     grant(flow, RELOOK_BYTES);
     true
 }
@@ -469,12 +492,17 @@ const ESCAPE: u8 = 0x1b;
 #[inline(always)]
 unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) -> u64 {
     let mut wanted = total;
-    if (*state).flags & direction_flag::TEXT == 0 {
-        let first = first_bytes(scratch).map_or(b' ', |[first, ..]| first);
+    let looked = direction_flag::TEXT | direction_flag::BEGUN;
+    if (*state).flags & looked != looked {
+        let first = first_bytes(scratch).unwrap_or([b' '; 4]);
+        if begins(first) {
+            (*state).flags |= direction_flag::BEGUN;
+        }
+        let first = first[0];
         let control = first < b' ' && !matches!(first, b'\n' | b'\r' | b'\t' | ESCAPE);
         if !control {
             (*state).flags |= direction_flag::TEXT;
-        } else if total > HEAD_BYTES {
+        } else if total > HEAD_BYTES && (*state).flags & direction_flag::TEXT == 0 {
             wanted = HEAD_BYTES;
         }
     }
@@ -488,8 +516,7 @@ unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, tota
 unsafe fn exceed(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) -> u64 {
     let beyond = u64::from((*state).beyond_bytes) + total;
     let first = first_bytes(scratch).unwrap_or([0; 4]);
-    let begins = matches!(first[0], b'{' | b'[') || is_head(first);
-    if !begins || total > UNJUDGED_MESSAGE_BYTES_MAX || beyond > UNJUDGED_MESSAGES_BYTES {
+    if !begins(first) || total > UNJUDGED_MESSAGE_BYTES_MAX || beyond > UNJUDGED_MESSAGES_BYTES {
         emit::dropped(drop::UNJUDGED_CAP, 1);
         return 0;
     }
@@ -541,6 +568,12 @@ unsafe fn watch(scratch: *mut TransferScratch, flow: *mut FlowState) {
     if first_bytes(scratch) == Some(*b"POST") {
         grant(flow, POST_BYTES);
     }
+}
+
+/// Begins like a message, as far as can be told: blanks may come before one.
+#[inline(always)]
+fn begins(first: [u8; 4]) -> bool {
+    matches!(first[0], b'{' | b'[' | b' ' | b'\t' | b'\r' | b'\n') || is_head(first)
 }
 
 /// Begins like a request or a status line of HTTP/1.

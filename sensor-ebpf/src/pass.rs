@@ -1,15 +1,20 @@
 //! Passes: by them a call that is of no interest is let go within a few instructions, before anything is looked up.
 //!
-//! A table of two columns, hashed by what stands for the file or socket ([`of`]): a pass is good for one object and one user of
-//! it, so that a newcomer has none. The kernel gives it when a look had no result, and takes it when the
-//! object is released; the sensor takes all of them away when it wakes a flow, and every few seconds, so that what waits
-//! for time to pass (the next look at a silent flow) is not kept waiting.
+//! A table, hashed by what stands for the file, socket or inode. The kernel gives a pass when a look had no result. A pass
+//! is good for one object, and
+//! - where nobody else holds the object, until any process is made, runs a new image or is handed descriptors (the
+//!   epoch): who could use it cannot have changed before that, and nothing has to be asked of the caller;
+//! - else for one user of it, so that a newcomer has none.
+//!
+//! It is taken when the object is released, and the sensor takes all of them away when it wakes a flow, and every few
+//! seconds, so that what waits for time to pass (the next look at a silent flow) is not kept waiting.
 
 use core::ptr::{read_volatile, write_volatile};
 
-use sensor_abi::flow::{PASSES, PASSES_BYTES};
+use sensor_abi::flow::{FlowKey, PASSES, PASSES_BYTES};
 
 use crate::{
+    atomic,
     memory::{load, offset},
     task,
 };
@@ -18,17 +23,18 @@ use crate::{
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct WritePass {
-    /// Object and user; 0 for none.
+    /// Object and epoch, or object and user; 0 for none.
     tag: u64,
     /// Bytes that may still go unseen.
     left: i64,
 }
 
-/// Both tables: a map of its own, of [`sensor_abi::flow::PASSES_BYTES`].
+/// All passes: a map of its own, of [`sensor_abi::flow::PASSES_BYTES`].
 #[repr(C)]
 struct Table {
     write: [WritePass; PASSES],
     read: [u64; PASSES],
+    epoch: u64,
 }
 
 const _: () = assert!(size_of::<Table>() == PASSES_BYTES);
@@ -38,7 +44,17 @@ const _: () = assert!(size_of::<Table>() == PASSES_BYTES);
 static mut PASS_TABLE: Table = Table {
     write: [WritePass { tag: 0, left: 0 }; PASSES],
     read: [0; PASSES],
+    epoch: 0,
 };
+
+/// Who holds an object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Holders {
+    /// One descriptor of one process.
+    One,
+    /// Several, or that is not known.
+    Many,
+}
 
 /// What stands for an object here: its address, as a number. The verifier lets nobody reckon with a pointer, but for the
 /// distance to another one.
@@ -50,19 +66,16 @@ pub unsafe fn of(object: u64) -> u64 {
     object.wrapping_sub(&raw mut PASS_TABLE as u64)
 }
 
-/// Fibonacci hashing: the upper bits of the product with 2^64 divided by the golden ratio.
+/// The same of an object that is known by its number alone.
 #[inline(always)]
-const fn slot(object: u64) -> usize {
-    (object.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - PASSES.trailing_zeros())) as usize
+pub const fn of_key(key: &FlowKey) -> u64 {
+    (key.inode << 6) ^ (key.device << 40) | 1
 }
 
-/// An object and the current user of it: its process, and how often that has exec'ed.
+/// Objects are aligned to 64 bytes at least, or are numbered one by one with as much between them.
 #[inline(always)]
-unsafe fn tag(object: u64) -> u64 {
-    let task = task::current();
-    let tgid: u32 = load(task, offset!(task_tgid));
-    let execs: u32 = load(task, offset!(task_self_exec_id));
-    object ^ ((u64::from(tgid) << 32) | u64::from(execs))
+const fn slot(object: u64) -> usize {
+    (object >> 6) as usize & (PASSES - 1)
 }
 
 #[inline(always)]
@@ -77,14 +90,38 @@ unsafe fn read_slot(object: u64) -> *mut u64 {
     (&raw mut PASS_TABLE.read).cast::<u64>().add(slot(object))
 }
 
-/// Whether the current process may write `moved` bytes to `object` unseen.
+/// Below 2^32, where users begin.
+#[inline(always)]
+unsafe fn epoch() -> u64 {
+    read_volatile(&raw const PASS_TABLE.epoch) & 0xffff_ffff
+}
+
+/// The current user: its process, and how often that has exec'ed.
+#[inline(always)]
+unsafe fn user() -> u64 {
+    let task = task::current();
+    let tgid: u32 = load(task, offset!(task_tgid));
+    let execs: u32 = load(task, offset!(task_self_exec_id));
+    (u64::from(tgid) << 32) | u64::from(execs)
+}
+
+/// What a pass of today says.
+#[inline(always)]
+unsafe fn mark(holders: Holders) -> u64 {
+    match holders {
+        Holders::One => epoch(),
+        Holders::Many => user(),
+    }
+}
+
+/// Whether `moved` bytes may go into `object` unseen, as it is held.
 ///
 /// # Safety
 /// In the context of the task that made the call.
 #[inline(always)]
-pub unsafe fn may_write(object: u64, moved: i64) -> bool {
+pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
     let pass = write_slot(object);
-    if read_volatile(&raw const (*pass).tag) != tag(object) {
+    if read_volatile(&raw const (*pass).tag) != object ^ mark(holders) {
         return false;
     }
     let left = read_volatile(&raw const (*pass).left) - moved;
@@ -92,33 +129,33 @@ pub unsafe fn may_write(object: u64, moved: i64) -> bool {
     left > 0
 }
 
-/// Whether the current process may read from `object` unseen.
+/// Whether bytes may come out of `object` unseen, as it is held.
 ///
 /// # Safety
 /// As for [`may_write`].
 #[inline(always)]
-pub unsafe fn may_read(object: u64) -> bool {
-    read_volatile(read_slot(object)) == tag(object)
+pub unsafe fn may_read(object: u64, holders: Holders) -> bool {
+    read_volatile(read_slot(object)) == object ^ mark(holders)
 }
 
-/// Lets the current process write so many bytes unseen.
+/// Lets so many bytes go into `object` unseen.
 ///
 /// # Safety
 /// As for [`may_write`].
 #[inline(always)]
-pub unsafe fn let_write(object: u64, bytes: u64) {
+pub unsafe fn let_write(object: u64, holders: Holders, bytes: u64) {
     let pass = write_slot(object);
     write_volatile(&raw mut (*pass).left, bytes.min(i64::MAX as u64) as i64);
-    write_volatile(&raw mut (*pass).tag, tag(object));
+    write_volatile(&raw mut (*pass).tag, object ^ mark(holders));
 }
 
-/// Lets the current process read unseen.
+/// Lets bytes come out of `object` unseen.
 ///
 /// # Safety
 /// As for [`may_write`].
 #[inline(always)]
-pub unsafe fn let_read(object: u64) {
-    write_volatile(read_slot(object), tag(object));
+pub unsafe fn let_read(object: u64, holders: Holders) {
+    write_volatile(read_slot(object), object ^ mark(holders));
 }
 
 /// Takes both passes: the object is released, and its address may be another's next.
@@ -129,4 +166,13 @@ pub unsafe fn let_read(object: u64) {
 pub unsafe fn take(object: u64) {
     write_volatile(&raw mut (*write_slot(object)).tag, 0);
     write_volatile(read_slot(object), 0);
+}
+
+/// Who holds what may have changed: passes that rely on it are void.
+///
+/// # Safety
+/// In any program.
+#[inline(always)]
+pub unsafe fn turn_epoch() {
+    atomic::add(&raw mut PASS_TABLE.epoch, 1);
 }

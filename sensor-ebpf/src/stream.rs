@@ -1,6 +1,5 @@
 //! Tier 1: what the functions of pipes and sockets say of a call. Each probe resolves its arguments and comes here when the
-//! call has no pass; `handle` is what its passes go by. Not inlined: what most calls run is a few instructions, and this is
-//! one function for all of them.
+//! call has no pass. Not inlined: what most calls run is a few instructions, and this is one function for all of them.
 
 use sensor_abi::record::{
     NO_FD,
@@ -12,19 +11,21 @@ use crate::{
     inspect::{self, Call},
     iterator,
     maps::SELF_TGID,
-    pass, scratch, task,
+    pass::{self, Holders},
+    scratch, task,
 };
 
 const EIO: i64 = -5;
 const EPIPE: i64 = -32;
 const ECONNRESET: i64 = -104;
 
-/// Bytes went into `object`, as many as `returned` says, from where the iterator at `iter` was.
+/// Bytes went into `object`, as many as `returned` says, from where the iterator at `iter` was. `id` is what its passes go
+/// by.
 ///
 /// # Safety
 /// In the context of the task that made the call, after it.
 #[inline(never)]
-pub unsafe fn wrote(object: &Object, handle: u64, iter: u64, returned: i64) {
+pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
     if returned <= 0 {
         if returned == EPIPE || returned == ECONNRESET || is_hung_up(object, returned) {
             inspect::end_of_stream(object, NO_FD, WRITE);
@@ -32,36 +33,31 @@ pub unsafe fn wrote(object: &Object, handle: u64, iter: u64, returned: i64) {
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        return pass::let_write(handle, u64::MAX);
+        return pass::let_write(id, Holders::Many, u64::MAX);
     }
-    let unseen = moved(object, WRITE, iter, returned as u64);
+    let unseen = moved(object, id, WRITE, iter, returned as u64);
     if unseen > 0 {
-        pass::let_write(handle, unseen);
+        pass::let_write(id, holders, unseen);
     }
 }
 
-/// Bytes came out of `object`; `wanted` is nonzero if any were asked for.
+/// Bytes came out of `object`, or none of those that were asked for.
 ///
 /// # Safety
 /// As for [`wrote`].
 #[inline(never)]
-pub unsafe fn read(object: &Object, handle: u64, iter: u64, returned: i64, wanted: u64) {
+pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
     if returned <= 0 {
-        let ended = match returned {
-            0 => wanted > 0,
-            ECONNRESET => true,
-            _ => is_hung_up(object, returned),
-        };
-        if ended {
+        if returned == 0 || returned == ECONNRESET || is_hung_up(object, returned) {
             inspect::end_of_stream(object, NO_FD, READ);
         }
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        return pass::let_read(handle);
+        return pass::let_read(id, Holders::Many);
     }
-    if moved(object, READ, iter, returned as u64) > 0 {
-        pass::let_read(handle);
+    if moved(object, id, READ, iter, returned as u64) > 0 {
+        pass::let_read(id, holders);
     }
 }
 
@@ -70,9 +66,11 @@ pub unsafe fn read(object: &Object, handle: u64, iter: u64, returned: i64, wante
 /// # Safety
 /// In the context of the task that makes the call, before it.
 #[inline(never)]
-pub unsafe fn asks(object: &Object, handle: u64) {
-    if task::current_tgid() == SELF_TGID.load() || inspect::named(object, READ) {
-        pass::let_read(handle);
+pub unsafe fn asks(object: &Object, id: u64, holders: Holders) {
+    if task::current_tgid() == SELF_TGID.load() {
+        pass::let_read(id, Holders::Many);
+    } else if inspect::named(object, READ) {
+        pass::let_read(id, holders);
     }
 }
 
@@ -90,7 +88,7 @@ pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
         direction: WRITE,
         source: iterator::tail(scratch, pipe, total),
         returned: total,
-        passes: false,
+        pass: 0,
     };
     inspect::look(scratch, object, call);
     scratch::give_back(scratch);
@@ -103,7 +101,7 @@ fn is_hung_up(object: &Object, returned: i64) -> bool {
 }
 
 #[inline(always)]
-unsafe fn moved(object: &Object, direction: u8, iter: u64, returned: u64) -> u64 {
+unsafe fn moved(object: &Object, id: u64, direction: u8, iter: u64, returned: u64) -> u64 {
     let Some(scratch) = scratch::take() else {
         return 0;
     };
@@ -112,7 +110,7 @@ unsafe fn moved(object: &Object, direction: u8, iter: u64, returned: u64) -> u64
         direction,
         source: iterator::source(scratch, iter, returned),
         returned,
-        passes: true,
+        pass: id,
     };
     let unseen = inspect::look(scratch, object, call);
     scratch::give_back(scratch);

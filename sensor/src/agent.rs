@@ -186,7 +186,8 @@ impl Agent {
             let stats = self.stats(sink);
             sink.take(stats)?;
         }
-        if (1..=FEW_EVENTS).contains(&count) {
+        // What nobody judged is copied until somebody does.
+        if (1..=FEW_EVENTS).contains(&count) && !self.pipeline.take_unjudged() {
             std::thread::park_timeout(GATHER);
         }
         Ok(())

@@ -126,6 +126,8 @@ pub struct Pipeline {
     limits: Limits,
     /// Bytes kept of unfinished messages, over all flows.
     pending_bytes: usize,
+    /// Some flow is about to be judged.
+    unjudged: bool,
 }
 
 impl Pipeline {
@@ -161,6 +163,7 @@ impl Pipeline {
             swept: 0,
             limits,
             pending_bytes: 0,
+            unjudged: false,
         }
     }
 
@@ -235,6 +238,11 @@ impl Pipeline {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.waiting.is_empty() && self.stdio.is_quiet()
+    }
+
+    /// Whether a flow was about to be judged since the last call: the sooner its next bytes are read, the fewer are copied.
+    pub fn take_unjudged(&mut self) -> bool {
+        std::mem::take(&mut self.unjudged)
     }
 
     /// The counters.

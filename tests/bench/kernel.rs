@@ -39,19 +39,19 @@ const WORKS: [Work; 8] = [
     Work {
         name: "pipe",
         bar: "512 B, not MCP, written to a pipe and read",
-        words: "pipe text 512 20000",
+        words: "pipe text 512 100000",
         limits: [Some(350.0), Some(1700.0)],
     },
     Work {
         name: "unix",
         bar: "the same over a unix socket",
-        words: "unix text 512 20000",
+        words: "unix text 512 100000",
         limits: [Some(350.0), Some(1700.0)],
     },
     Work {
         name: "tcp",
         bar: "the same over TCP on loopback",
-        words: "tcp text 512 10000",
+        words: "tcp text 512 50000",
         limits: [Some(650.0), Some(1700.0)],
     },
     Work {
@@ -75,7 +75,7 @@ const WORKS: [Work; 8] = [
     Work {
         name: "json",
         bar: "512 B of a log in JSON, not MCP, over a pipe, once judged",
-        words: "pipe json 512 20000",
+        words: "pipe json 512 100000",
         limits: [Some(700.0), None],
     },
     Work {

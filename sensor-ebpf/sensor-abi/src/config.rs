@@ -121,6 +121,9 @@ offsets! {
     cgroup_kn = "cgroup"."kn";
     kernfs_node_id = "kernfs_node"."id";
     kiocb_file = "kiocb"."ki_filp" streams;
+    file_count = "file"."f_count|f_ref" streams;
+    file_count_is_offset = "file"."f_ref" optional;
+    socket_file = "socket"."file" streams;
     msghdr_iter = "msghdr"."msg_iter" streams;
     msghdr_flags = "msghdr"."msg_flags" streams;
     iter_kind = "iov_iter"."iter_type" streams;

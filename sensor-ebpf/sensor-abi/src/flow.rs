@@ -16,6 +16,9 @@ pub mod verdict {
 
 /// Flags in [`FlowState::flags`].
 pub mod flow_flag {
+    /// Looked at again after it was silent: falls silent by itself when the share is used up and nothing began like a
+    /// message.
+    pub const SAMPLE: u32 = 2;
     /// Both sides are on this host: what is written is copied, reads only name the reader.
     pub const LOCAL: u32 = 1;
 }
@@ -29,6 +32,8 @@ pub mod direction_flag {
     /// Of a flow with both sides here: the readers' side is the one that is copied, because writers went past
     /// user memory (splice, sendfile, tee).
     pub const BY_READER: u32 = 4;
+    /// A call began like a message since the flow was looked at again.
+    pub const BEGUN: u32 = 8;
 }
 
 /// Bytes of one end and direction that are copied before anybody judged it.
@@ -39,7 +44,7 @@ pub const UNJUDGED_MESSAGES_BYTES: u64 = 256 * 1024;
 /// The longest of these calls.
 pub const UNJUDGED_MESSAGE_BYTES_MAX: u64 = 64 * 1024;
 /// The same when a flow judged not MCP is looked at again; one whole call is copied in any case.
-pub const RELOOK_BYTES: u64 = 64 * 1024;
+pub const RELOOK_BYTES: u64 = 16 * 1024;
 /// Head copied of a request or an answer of a flow of which only heads are wanted.
 pub const HTTP_HEAD_BYTES: u64 = 4096;
 /// Bytes of each direction that are copied whole from a POST on, on such a flow.
@@ -63,8 +68,8 @@ pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
 /// Passes of either direction: calls of so many files and sockets at a time return at once.
 pub const PASSES: usize = 4096;
-/// The map that holds them (`.data.passes`): a tag and what is left for writers, a tag for readers.
-pub const PASSES_BYTES: usize = PASSES * (16 + 8);
+/// The map that holds them (`.data.passes`): a tag and what is left for writers, a tag for readers; the epoch.
+pub const PASSES_BYTES: usize = PASSES * (16 + 8) + 8;
 /// How often the sensor takes all passes away, so that a silent flow is looked at again as it should be.
 pub const PASSES_RENEWED_NS: u64 = 15_000_000_000;
 /// What is told as lost when a pass was given: it counts no bytes that could be told one by one, and is more than any

@@ -20,6 +20,7 @@ use crate::{
     emit,
     maps::{EXECS, ExecScratch},
     memory::{kernel, offset},
+    pass,
     probe::describe,
     task,
 };
@@ -33,6 +34,7 @@ pub fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: u64 = ctx.arg(0);
     // SAFETY: the current task, with its new memory.
     unsafe {
+        pass::turn_epoch();
         if let Some(scratch) = EXECS.get_ptr_mut(0) {
             tell(task, scratch);
         }

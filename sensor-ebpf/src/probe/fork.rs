@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::record::{Fork, kind};
 
-use crate::{emit, task};
+use crate::{emit, pass, task};
 
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
@@ -14,6 +14,7 @@ pub fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         let child = task::process_of(child);
         // A thread's id differs from its process's.
         if child.thread == child.pid {
+            pass::turn_epoch();
             let record = Fork {
                 header: emit::header(kind::FORK, size_of::<Fork>()),
                 parent: task::process_of(parent),

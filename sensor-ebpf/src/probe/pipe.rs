@@ -9,16 +9,19 @@ use aya_ebpf::{
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
-use sensor_abi::record::direction::READ;
+use sensor_abi::record::{NO_FD, direction::READ};
 
 use crate::{
     end, inspect,
     memory::{kernel, load, offset},
-    pass, stream,
+    pass::{self, Holders},
+    stream,
 };
 
 /// `FMODE_WRITE` (include/linux/fs.h).
 const FMODE_WRITE: u32 = 2;
+/// `ki_filp` is the first member of `struct kiocb`; the sensor makes sure before it attaches.
+const KIOCB_FILE: usize = 0;
 
 #[fexit(function = "pipe_write")]
 pub fn pipe_write(ctx: FExitContext) -> i32 {
@@ -26,32 +29,46 @@ pub fn pipe_write(ctx: FExitContext) -> i32 {
     let returned: i64 = ctx.arg(2);
     // SAFETY: the typed `struct kiocb` of the call; the task that made it.
     unsafe {
-        let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
-        let handle = pass::of(file);
-        if pass::may_write(handle, returned) {
-            return 0;
-        }
-        if let Some(object) = end::object_of(file) {
-            stream::wrote(&object, handle, ctx.arg(1), returned);
+        let file: u64 = load(ctx.arg(0), KIOCB_FILE);
+        let id = pass::of(file);
+        if !pass::may_write(id, Holders::One, returned) {
+            wrote(file, id, ctx.arg(1), returned);
         }
     }
     0
+}
+
+#[inline(never)]
+unsafe fn wrote(file: u64, id: u64, iter: u64, returned: i64) {
+    if pass::may_write(id, Holders::Many, returned) {
+        return;
+    }
+    if let Some(object) = end::object_of(file) {
+        stream::wrote(&object, id, end::holders_of(file), iter, returned);
+    }
 }
 
 #[fentry(function = "pipe_read")]
 pub fn pipe_read(ctx: FEntryContext) -> i32 {
     // SAFETY: as for `pipe_write`.
     unsafe {
-        let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
-        let handle = pass::of(file);
-        if pass::may_read(handle) {
-            return 0;
-        }
-        if let Some(object) = end::object_of(file) {
-            stream::asks(&object, handle);
+        let file: u64 = load(ctx.arg(0), KIOCB_FILE);
+        let id = pass::of(file);
+        if !pass::may_read(id, Holders::One) {
+            asks(file, id);
         }
     }
     0
+}
+
+#[inline(never)]
+unsafe fn asks(file: u64, id: u64) {
+    if pass::may_read(id, Holders::Many) {
+        return;
+    }
+    if let Some(object) = end::object_of(file) {
+        stream::asks(&object, id, end::holders_of(file));
+    }
 }
 
 /// `int pipe_release(struct inode *inode, struct file *file)`: one of the pipe's files is closed for good. Its readers
@@ -69,7 +86,7 @@ pub fn pipe_release(ctx: FEntryContext) -> i32 {
             && writers == 1
             && let Some(object) = end::object_of(file)
         {
-            inspect::end_of_stream(&object, sensor_abi::record::NO_FD, READ);
+            inspect::end_of_stream(&object, NO_FD, READ);
         }
     }
     0

@@ -23,6 +23,7 @@ use crate::{
     inspect::{self, Call},
     maps::{SELF_TGID, is_covered},
     memory::{kernel, offset},
+    pass::{self, Holders},
     probe::{
         listen, message,
         registers::{self, Registers},
@@ -162,9 +163,6 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     let Some(object) = end::object_of(file) else {
         return;
     };
-    if is_read_below(&object) {
-        return;
-    }
     let direction = match moved.way {
         Way::Out => READ,
         Way::In => WRITE,
@@ -177,26 +175,62 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
             }
         }
     };
-    if returned > 0 {
-        let mut source = moved.source;
-        source.memory = if narrow {
-            copy::memory::NARROW
-        } else {
-            copy::memory::WIDE
-        };
-        let call = Call {
-            fd: moved.fd,
-            direction,
-            source,
-            returned: returned as u64,
-            passes: false,
-        };
-        if let Some(scratch) = scratch::take() {
-            inspect::look(scratch, &object, call);
-            scratch::give_back(scratch);
+    if returned <= 0 {
+        if ends(&object, direction, returned, moved.wanted) && !is_read_below(&object) {
+            inspect::end_of_stream(&object, moved.fd, direction);
         }
-    } else if ends(&object, direction, returned, moved.wanted) {
-        inspect::end_of_stream(&object, moved.fd, direction);
+        return;
+    }
+    let mut source = moved.source;
+    source.memory = if narrow {
+        copy::memory::NARROW
+    } else {
+        copy::memory::WIDE
+    };
+    let call = Call {
+        fd: moved.fd,
+        direction,
+        source,
+        returned: returned as u64,
+        // How many bytes an array of messages is, is not known without looking.
+        pass: if source.form == Form::Messages {
+            0
+        } else {
+            pass::of_key(&object.key)
+        },
+    };
+    if call.pass == 0 || !is_let(&call) {
+        look(&object, call);
+    }
+}
+
+/// The call has a pass: here, below which nothing tells when an object is released, by its number.
+#[inline(always)]
+unsafe fn is_let(call: &Call) -> bool {
+    if call.direction == WRITE {
+        pass::may_write(call.pass, Holders::Many, call.returned as i64)
+    } else {
+        pass::may_read(call.pass, Holders::Many)
+    }
+}
+
+#[inline(never)]
+unsafe fn look(object: &Object, call: Call) {
+    if is_read_below(object) {
+        return;
+    }
+    let Some(scratch) = scratch::take() else {
+        return;
+    };
+    let unseen = inspect::look(scratch, object, call);
+    scratch::give_back(scratch);
+    if unseen == 0 || call.pass == 0 {
+        return;
+    }
+    if call.direction == WRITE {
+        pass::let_write(call.pass, Holders::Many, unseen);
+    } else {
+        pass::let_read(call.pass, Holders::Many);
     }
 }
 

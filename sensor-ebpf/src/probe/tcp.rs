@@ -12,7 +12,7 @@ use aya_ebpf::{
 use crate::{
     end,
     memory::{kernel, load, offset},
-    pass,
+    pass::{self, Holders},
     probe::message,
     stream,
 };
@@ -20,45 +20,63 @@ use crate::{
 #[fexit(function = "tcp_sendmsg")]
 pub fn tcp_sendmsg(ctx: FExitContext) -> i32 {
     let returned: i32 = ctx.arg(3);
-    let (sock, message): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    let sock: u64 = ctx.arg(0);
     // SAFETY: the arguments of that function; the task that called it.
     unsafe {
-        let handle = pass::of(sock);
-        if pass::may_write(handle, i64::from(returned)) {
-            return 0;
-        }
-        let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
-        if flags & message::NOT_STREAM == 0
-            && let Some(object) = end::object_of_sock(sock)
-        {
-            let iter = message + offset!(msghdr_iter) as u64;
-            stream::wrote(&object, handle, iter, i64::from(returned));
+        let id = pass::of(sock);
+        if !pass::may_write(id, Holders::One, i64::from(returned)) {
+            wrote(sock, id, ctx.arg(1), i64::from(returned));
         }
     }
     0
 }
 
+#[inline(never)]
+unsafe fn wrote(sock: u64, id: u64, message: u64, returned: i64) {
+    if pass::may_write(id, Holders::Many, returned) {
+        return;
+    }
+    let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
+    if flags & message::NOT_STREAM == 0
+        && let Some(object) = end::object_of_sock(sock)
+    {
+        let iter = message + offset!(msghdr_iter) as u64;
+        stream::wrote(&object, id, holders_of(sock), iter, returned);
+    }
+}
+
 #[fexit(function = "tcp_recvmsg")]
 pub fn tcp_recvmsg(ctx: FExitContext) -> i32 {
-    let (sock, message, wanted): (u64, u64, u64) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    let sock: u64 = ctx.arg(0);
     // SAFETY: the arguments of that function; the task that called it.
     unsafe {
-        let handle = pass::of(sock);
-        if pass::may_read(handle) {
+        let id = pass::of(sock);
+        if pass::may_read(id, Holders::One) {
             return 0;
         }
-        let Ok(returned) = ctx.ret::<i32>() else {
-            return 0;
-        };
-        let flags: u32 = ctx.arg(3);
-        if flags & message::NOT_STREAM == 0
-            && let Some(object) = end::object_of_sock(sock)
-        {
-            let iter = message + offset!(msghdr_iter) as u64;
-            stream::read(&object, handle, iter, i64::from(returned), wanted);
+        let (wanted, flags): (u64, u32) = (ctx.arg(2), ctx.arg(3));
+        let returned = ctx.ret::<i32>().unwrap_or(-1);
+        if flags & message::NOT_STREAM == 0 && (returned != 0 || wanted > 0) {
+            read(sock, id, ctx.arg(1), i64::from(returned));
         }
     }
     0
+}
+
+#[inline(never)]
+unsafe fn read(sock: u64, id: u64, message: u64, returned: i64) {
+    if pass::may_read(id, Holders::Many) {
+        return;
+    }
+    if let Some(object) = end::object_of_sock(sock) {
+        let iter = message + offset!(msghdr_iter) as u64;
+        stream::read(&object, id, holders_of(sock), iter, returned);
+    }
+}
+
+#[inline(always)]
+unsafe fn holders_of(sock: u64) -> Holders {
+    end::holders_of_socket(kernel(sock, offset!(sock_socket)).unwrap_or(0))
 }
 
 /// `int inet_release(struct socket *sock)` (net/ipv4/af_inet.c): the socket is closed for good.

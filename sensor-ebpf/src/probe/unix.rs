@@ -13,7 +13,7 @@ use sensor_abi::record::{NO_FD, direction::WRITE};
 use crate::{
     end, inspect,
     memory::{kernel, offset},
-    pass,
+    pass::{self, Holders},
     probe::{listen, message},
     stream,
 };
@@ -71,37 +71,56 @@ pub fn unix_listen(ctx: FExitContext) -> i32 {
     0
 }
 
+/// A process is handed descriptors: `void scm_detach_fds(struct msghdr *msg, struct scm_cookie *scm)` (net/core/scm.c).
+#[fentry(function = "scm_detach_fds")]
+pub fn scm_detach_fds(_ctx: FEntryContext) -> i32 {
+    // SAFETY: a counter.
+    unsafe { pass::turn_epoch() };
+    0
+}
+
 #[inline(always)]
 unsafe fn sent(ctx: &FExitContext) -> i32 {
     let returned: i32 = ctx.arg(3);
     let socket: u64 = ctx.arg(0);
-    let handle = pass::of(socket);
-    if pass::may_write(handle, i64::from(returned)) {
-        return 0;
+    let id = pass::of(socket);
+    if !pass::may_write(id, Holders::One, i64::from(returned)) {
+        wrote(socket, id, ctx.arg(1), i64::from(returned));
     }
-    let message: u64 = ctx.arg(1);
+    0
+}
+
+#[inline(never)]
+unsafe fn wrote(socket: u64, id: u64, message: u64, returned: i64) {
+    if pass::may_write(id, Holders::Many, returned) {
+        return;
+    }
     let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
     if flags & message::NOT_STREAM == 0
         && let Some(object) = end::object_of_socket(socket)
     {
         let iter = message + offset!(msghdr_iter) as u64;
-        stream::wrote(&object, handle, iter, i64::from(returned));
+        let holders = end::holders_of_socket(socket);
+        stream::wrote(&object, id, holders, iter, returned);
     }
-    0
 }
 
 #[inline(always)]
 unsafe fn asks(ctx: &FEntryContext) -> i32 {
     let socket: u64 = ctx.arg(0);
-    let handle = pass::of(socket);
-    if pass::may_read(handle) {
-        return 0;
-    }
-    let flags: u32 = ctx.arg(3);
-    if flags & message::NOT_STREAM == 0
-        && let Some(object) = end::object_of_socket(socket)
-    {
-        stream::asks(&object, handle);
+    let id = pass::of(socket);
+    if !pass::may_read(id, Holders::One) {
+        asks_of(socket, id, ctx.arg(3));
     }
     0
+}
+
+#[inline(never)]
+unsafe fn asks_of(socket: u64, id: u64, flags: u32) {
+    if flags & message::NOT_STREAM != 0 || pass::may_read(id, Holders::Many) {
+        return;
+    }
+    if let Some(object) = end::object_of_socket(socket) {
+        stream::asks(&object, id, end::holders_of_socket(socket));
+    }
 }

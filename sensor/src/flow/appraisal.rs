@@ -9,6 +9,8 @@ use crate::protocol::lines::LINE_BYTES_MAX as MESSAGE_BYTES_MAX;
 /// Bytes without any JSON-RPC after which lines are taken for something else. A banner may come before the
 /// first message, and the requests of the other lane bring this one back.
 const NOISE_BYTES_MAX: u64 = 8 * 1024;
+/// A flow with so much of them is about to be judged.
+const CLOSE_BYTES: u64 = 1024;
 /// An unfinished line that does not begin like JSON is given up after this many bytes.
 const LINE_BYTES_MAX: usize = 4 * 1024;
 /// JSON-RPC that is not MCP's is watched for this long: its first decisive message may come late.
@@ -62,6 +64,13 @@ impl Appraisal {
     /// An HTTP exchange was none of MCP's.
     pub const fn foreign_exchange(&mut self) {
         self.foreign_exchange = true;
+    }
+
+    /// It is about to be judged: what the kernel copies until then is for nothing, most likely.
+    #[must_use]
+    pub fn is_close(&self) -> bool {
+        let open = matches!(self.told, None | Some(Told::Inspect));
+        open && !self.mcp && self.noise >= CLOSE_BYTES
     }
 
     /// The other lane turned out to carry a session, or the kernel looks again: start over.

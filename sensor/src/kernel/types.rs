@@ -12,6 +12,9 @@ pub(super) use prototype::Argument;
 /// Where the kernel describes its types.
 const PATH: &str = "/sys/kernel/btf/vmlinux";
 
+/// A member that the programs take for the first one, because looking where it is would cost each call.
+const FIRST: (&str, &str) = ("kiocb", "ki_filp");
+
 /// The description; it takes some 30 MB, so it is dropped when everything is attached.
 pub(super) struct Types(Btf);
 
@@ -39,12 +42,15 @@ impl Types {
 
     /// The first member that reading streams where they are written would need and that is not there.
     pub(super) fn lacks_for_streams(&self, offsets: &[u32]) -> Option<String> {
-        let lacking = MEMBERS
-            .iter()
-            .zip(offsets)
-            .find(|(member, offset)| member.need == Need::Streams && **offset == u32::MAX)?;
+        let lacking = MEMBERS.iter().zip(offsets).find(|(member, offset)| {
+            let first = member.structure == FIRST.0 && member.path == FIRST.1;
+            member.need == Need::Streams && (**offset == u32::MAX || (first && **offset != 0))
+        })?;
         let (member, _) = lacking;
-        Some(format!("no {} in {}", member.path, member.structure))
+        Some(format!(
+            "no {} where it should be in {}",
+            member.path, member.structure
+        ))
     }
 
     /// That a function takes these arguments, or how it differs.

@@ -100,6 +100,7 @@ impl Pipeline {
         let verdict = reader
             .appraisal
             .verdict(reader.decoder.reading(), session, unfinished);
+        self.unjudged |= !session && reader.appraisal.is_close();
         let Some(verdict) = verdict else { return };
         if verdict == FlowVerdict::NotMcp {
             reader.decoder.close();
