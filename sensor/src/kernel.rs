@@ -11,6 +11,7 @@ mod judge;
 mod load;
 mod losses;
 mod offsets;
+pub(crate) mod packet;
 mod raw;
 mod ring;
 pub mod support;
