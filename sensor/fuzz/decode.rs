@@ -124,7 +124,10 @@ pub(crate) fn packet(bytes: &[u8]) {
     for packet in [bytes, &tcp] {
         if let Some(segment) = segment(packet) {
             assert!(segment.payload.len() as u64 <= u64::from(segment.length));
-            assert!(segment.payload.len() + 40 <= packet.len(), "behind two headers");
+            assert!(
+                segment.payload.len() + 40 <= packet.len(),
+                "behind two headers"
+            );
         }
     }
 }

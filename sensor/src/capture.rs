@@ -30,12 +30,11 @@ use crate::event::{
     TcpState, Transfer, UnixNs,
 };
 use crate::flow::Side;
-pub use crate::kernel::packet::PacketError;
 use crate::kernel::packet;
+pub use crate::kernel::packet::PacketError;
 use listeners::Listeners;
 use owner::{Ends, Owner, Owners};
 use processes::Processes;
-use reading::Passed;
 use table::{ConnectionId, ConnectionTable, Limits, Seen};
 
 /// The largest packet that is read whole: with "BIG TCP" the kernel hands on up to 512 KiB as one (`GSO_MAX_SIZE`,
@@ -329,34 +328,25 @@ impl Conversation {
             Seen::Http(..) => {}
             Seen::Bytes(_, passed) => {
                 let from = passed.from;
-                let reader = self.process(from.other());
-                let (writer, end) = (self.process(from), |side| self.end(id, side, netns));
-                match (writer, reader) {
-                    (Some(writer), reader) => {
-                        let told = &mut self.reader_told[from.index()];
-                        if let Some(reader) = reader
-                            && !*told
-                        {
-                            let nothing = Passed {
-                                piece: stream::Piece {
-                                    lost: 0,
-                                    bytes: Vec::new(),
-                                },
-                                ..passed.clone()
-                            };
-                            let used = transfer(time, reader, end(from.other()), Direction::Read);
-                            push(Body::Transfer(used(nothing, false)));
-                        }
-                        self.reader_told[from.index()] = true;
-                        let wrote = transfer(time, writer, self.end(id, from, netns), Direction::Write);
-                        push(Body::Transfer(wrote(passed, true)));
-                    }
-                    (None, Some(reader)) => {
-                        let read = transfer(time, reader, end(from.other()), Direction::Read);
-                        push(Body::Transfer(read(passed, true)));
-                    }
-                    (None, None) => {}
+                let ends = [from, from.other()].map(|side| self.end(id, side, netns));
+                let (writer, reader) = (self.process(from), self.process(from.other()));
+                let news = !std::mem::replace(&mut self.reader_told[from.index()], true);
+                if let (Some(_), Some(reader), true) = (writer, reader, news) {
+                    let read = transfer(time, reader, ends[1], Direction::Read, passed.length);
+                    push(Body::Transfer(read));
                 }
+                let told = match (writer, reader) {
+                    (Some(writer), _) => (writer, ends[0], Direction::Write),
+                    (None, Some(reader)) => (reader, ends[1], Direction::Read),
+                    (None, None) => return,
+                };
+                let (process, end, direction) = told;
+                push(Body::Transfer(Transfer {
+                    lost_before: passed.piece.lost,
+                    payload: passed.piece.bytes,
+                    copied: true,
+                    ..transfer(time, process, end, direction, passed.length)
+                }));
             }
             Seen::End(_, from) => {
                 let (side, direction) = if self.process(from).is_some() {
@@ -399,24 +389,25 @@ impl Conversation {
     }
 }
 
-/// A process's use of an end, to be told with the bytes.
+/// A process's use of an end, without its bytes.
 fn transfer(
     time: UnixNs,
     process: ProcessKey,
     end: End,
     direction: Direction,
-) -> impl FnOnce(Passed, bool) -> Transfer {
-    move |passed, copied| Transfer {
+    length: u64,
+) -> Transfer {
+    Transfer {
         process,
         thread: process.pid,
         fd: None,
         end,
         direction,
         entered: time,
-        lost_before: passed.piece.lost,
-        length: passed.length,
-        payload: passed.piece.bytes,
-        copied,
+        lost_before: 0,
+        length,
+        payload: Vec::new(),
+        copied: false,
     }
 }
 
@@ -437,7 +428,10 @@ fn cost(seen: &Seen) -> usize {
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NetworkDown
+        ErrorKind::TimedOut
+            | ErrorKind::WouldBlock
+            | ErrorKind::Interrupted
+            | ErrorKind::NetworkDown
     )
 }
 

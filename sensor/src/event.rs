@@ -26,7 +26,8 @@ impl ProcessKey {
             IpAddr::V6(address) => address.octets(),
         };
         let folded = octets.iter().fold(0u64, |sum, octet| {
-            sum.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(*octet))
+            sum.wrapping_mul(0x0100_0000_01b3)
+                .wrapping_add(u64::from(*octet))
         });
         Self {
             pid: NOBODY_PID,

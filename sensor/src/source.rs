@@ -199,13 +199,8 @@ fn gaps_of_capture(refused: &str) -> Vec<Gap> {
             "connections inside other network namespaces, as of containers, are not seen; of those that pass this one no process is named",
         ),
     ];
-    let blind = BLIND.map(|(what, reason)| {
-        (
-            what.to_owned(),
-            CoverageState::Detached,
-            reason.to_owned(),
-        )
-    });
+    let blind =
+        BLIND.map(|(what, reason)| (what.to_owned(), CoverageState::Detached, reason.to_owned()));
     let mut gaps = vec![(
         "ebpf".to_owned(),
         CoverageState::Detached,
@@ -215,7 +210,8 @@ fn gaps_of_capture(refused: &str) -> Vec<Gap> {
     gaps.push((
         "process".to_owned(),
         CoverageState::Late,
-        "processes are looked up while their connection is open: one that is over sooner has none".to_owned(),
+        "processes are looked up while their connection is open: one that is over sooner has none"
+            .to_owned(),
     ));
     gaps
 }

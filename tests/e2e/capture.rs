@@ -56,8 +56,16 @@ fn sessions_on_loopback_are_the_same_without_ebpf() -> Result<()> {
     // Packets of up to 64 KiB, answers over several of them.
     let text = "x".repeat(200_000);
     for (server, sdk, call) in [
-        (HttpServer::Python1, Sdk::Python1, ("add", json!({"a": 1, "b": 2}))),
-        (HttpServer::Everything, Sdk::Node, ("echo", json!({"message": text}))),
+        (
+            HttpServer::Python1,
+            Sdk::Python1,
+            ("add", json!({"a": 1, "b": 2})),
+        ),
+        (
+            HttpServer::Everything,
+            Sdk::Node,
+            ("echo", json!({"message": text})),
+        ),
     ] {
         let serving = peers.serve(server)?;
         let url = format!("http://127.0.0.1:{}/mcp", serving.port);
@@ -200,11 +208,20 @@ fn saw(sensor: &mut Process, tally: &Tally, local: (&str, u32), remote: &str) ->
     let sessions = printed(sensor, "session")?;
     for row in sessions.iter().filter(|row| row["state"] == "ended") {
         let (side, pid) = local;
-        ensure!(row[side]["process"]["pid"] == pid, "{side} is not {pid}: {row}");
+        ensure!(
+            row[side]["process"]["pid"] == pid,
+            "{side} is not {pid}: {row}"
+        );
         let exe = row[side]["process"]["exe"].as_str().unwrap_or_default();
         ensure!(exe.contains("python"), "{side} is not named: {row}");
-        ensure!(row[remote]["process"].is_null(), "{remote} is not here: {row}");
-        ensure!(row["transport"] == "http" && row["channel"] == "tcp", "{row}");
+        ensure!(
+            row[remote]["process"].is_null(),
+            "{remote} is not here: {row}"
+        );
+        ensure!(
+            row["transport"] == "http" && row["channel"] == "tcp",
+            "{row}"
+        );
     }
     let calls = printed(sensor, "call")?;
     let answered = |name: &str| {
@@ -212,10 +229,16 @@ fn saw(sensor: &mut Process, tally: &Tally, local: (&str, u32), remote: &str) ->
         calls.iter().filter(answered).count() as u64
     };
     let done = tally.calls.get("tools/call add").copied().unwrap_or(0);
-    ensure!(done > 0 && answered("add") == done, "not {done} calls: {calls:?}");
+    ensure!(
+        done > 0 && answered("add") == done,
+        "not {done} calls: {calls:?}"
+    );
     let stats = printed(sensor, "stats")?;
     let last = stats.last().context("no statistics")?;
-    ensure!(last["tier"]["capture/lo"] == "3" || last["tier"]["capture/lo"] == 3, "{last}");
+    ensure!(
+        last["tier"]["capture/lo"] == "3" || last["tier"]["capture/lo"] == 3,
+        "{last}"
+    );
     let lost = last["lost"].as_object().context("losses")?;
     ensure!(lost.values().all(|count| count == 0), "lost: {last}");
     Ok(())

@@ -15,14 +15,15 @@ const ANCESTORS_MAX: usize = 8;
 /// One process for each socket, by inode: the one that a child has it from, where several of one family hold it.
 /// `wanted` gives the user who made a socket, `likely` processes to begin with.
 #[must_use]
-pub fn holders(
+pub(super) fn holders(
     wanted: &HashMap<u64, u32>,
     likely: impl Iterator<Item = u32>,
 ) -> HashMap<u64, u32> {
     let mut found = HashMap::new();
     let mut missing: HashSet<u64> = wanted.keys().copied().collect();
     let mut look = |pid: u32, missing: &mut HashSet<u64>| {
-        for inode in held(pid, |inode| missing.contains(&inode)) {
+        let held: Vec<u64> = held(pid, |inode| missing.contains(&inode)).collect();
+        for inode in held {
             if missing.remove(&inode) {
                 found.insert(inode, eldest(pid, inode));
             }
@@ -48,7 +49,7 @@ pub fn holders(
 
 /// All processes that hold any of these sockets.
 #[must_use]
-pub fn all_holders(inodes: &HashSet<u64>) -> Vec<(u64, u32)> {
+pub(super) fn all_holders(inodes: &HashSet<u64>) -> Vec<(u64, u32)> {
     if inodes.is_empty() {
         return Vec::new();
     }
@@ -60,7 +61,7 @@ pub fn all_holders(inodes: &HashSet<u64>) -> Vec<(u64, u32)> {
 }
 
 /// All processes of this pid namespace.
-pub fn processes() -> impl Iterator<Item = u32> {
+pub(super) fn processes() -> impl Iterator<Item = u32> {
     let folder = fs::read_dir("/proc").into_iter().flatten().flatten();
     folder.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }

@@ -22,7 +22,7 @@ const UNSET: u32 = u32::MAX;
 
 /// Who a process is; none when it is gone.
 #[must_use]
-pub fn key(pid: u32) -> Option<ProcessKey> {
+pub(super) fn key(pid: u32) -> Option<ProcessKey> {
     let stat = read_bounded(&format!("/proc/{pid}/stat"), TEXT_BYTES_MAX)?;
     let (_, start_ns) = parent_and_start(&stat)?;
     Some(ProcessKey { pid, start_ns })
@@ -30,7 +30,7 @@ pub fn key(pid: u32) -> Option<ProcessKey> {
 
 /// The process that a process was made by; none when it is gone, or was made by none of this pid namespace.
 #[must_use]
-pub fn parent(pid: u32) -> Option<u32> {
+pub(super) fn parent(pid: u32) -> Option<u32> {
     let stat = read_bounded(&format!("/proc/{pid}/stat"), TEXT_BYTES_MAX)?;
     let (parent, _) = parent_and_start(&stat)?;
     (parent != 0).then_some(parent)
@@ -38,7 +38,7 @@ pub fn parent(pid: u32) -> Option<u32> {
 
 /// What a process runs; none when it is gone, or runs no image, as a kernel thread.
 #[must_use]
-pub fn image(pid: u32) -> Option<Exec> {
+pub(super) fn image(pid: u32) -> Option<Exec> {
     let folder = format!("/proc/{pid}");
     let stat = read_bounded(&format!("{folder}/stat"), TEXT_BYTES_MAX)?;
     let (parent, start_ns) = parent_and_start(&stat)?;

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Those that were told.
 #[derive(Debug)]
-pub struct Listeners {
+pub(super) struct Listeners {
     told: HashMap<u64, (SocketAddr, Vec<ProcessKey>)>,
     looked: Option<Instant>,
     netns: u32,
@@ -23,7 +23,7 @@ pub struct Listeners {
 impl Listeners {
     /// None yet. `netns`: inode of this network namespace.
     #[must_use]
-    pub fn new(netns: u32) -> Self {
+    pub(super) fn new(netns: u32) -> Self {
         Self {
             told: HashMap::new(),
             looked: None,
@@ -33,13 +33,13 @@ impl Listeners {
 
     /// Whether it is time to look again.
     #[must_use]
-    pub fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.looked
             .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
     }
 
     /// Tells which are new and which are gone. The first look finds what was there before us.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         time: UnixNs,
         sockets: &[Socket],
@@ -90,7 +90,7 @@ impl Listeners {
 
     /// The process that alone listens where a connection arrived.
     #[must_use]
-    pub fn only(&self, reached: SocketAddr) -> Option<ProcessKey> {
+    pub(super) fn only(&self, reached: SocketAddr) -> Option<ProcessKey> {
         let serves = |address: &SocketAddr| {
             let any = match address.ip() {
                 IpAddr::V4(ip) => ip.is_unspecified() && reached.is_ipv4(),

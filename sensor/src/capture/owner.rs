@@ -25,7 +25,7 @@ const ADDRESSES_FOR: Duration = Duration::from_secs(1);
 
 /// Whose an end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub(super) enum Owner {
     /// This process's.
     Process(ProcessKey),
     /// On this host, but nobody was found.
@@ -37,7 +37,7 @@ pub enum Owner {
 impl Owner {
     /// Who is said to have used it; none for a remote one.
     #[must_use]
-    pub const fn process(self) -> Option<ProcessKey> {
+    pub(super) const fn process(self) -> Option<ProcessKey> {
         match self {
             Self::Process(process) | Self::Nobody(process) => Some(process),
             Self::Remote => None,
@@ -47,17 +47,17 @@ impl Owner {
 
 /// The ends of a connection, by side.
 #[derive(Clone, Copy, Debug)]
-pub struct Ends {
+pub(super) struct Ends {
     /// Addresses; A opened it, as far as that was seen.
-    pub addresses: [SocketAddr; 2],
+    pub(super) addresses: [SocketAddr; 2],
     /// Whose they are, as far as that is known.
-    pub owners: [Option<Owner>; 2],
+    pub(super) owners: [Option<Owner>; 2],
 }
 
 impl Ends {
     /// Of which nothing is known.
     #[must_use]
-    pub const fn new(addresses: [SocketAddr; 2]) -> Self {
+    pub(super) const fn new(addresses: [SocketAddr; 2]) -> Self {
         Self {
             addresses,
             owners: [None; 2],
@@ -66,7 +66,7 @@ impl Ends {
 
     /// Both are known.
     #[must_use]
-    pub const fn is_settled(&self) -> bool {
+    pub(super) const fn is_settled(&self) -> bool {
         matches!(self.owners, [Some(_), Some(_)])
     }
 
@@ -80,7 +80,7 @@ impl Ends {
 
     /// The addresses as one side sees them.
     #[must_use]
-    pub const fn tuple(&self, side: usize) -> Tuple {
+    pub(super) const fn tuple(&self, side: usize) -> Tuple {
         Tuple {
             local: self.addresses[side],
             remote: self.addresses[1 - side],
@@ -90,7 +90,7 @@ impl Ends {
 
 /// Looks up ends.
 #[derive(Debug)]
-pub struct Owners {
+pub(super) struct Owners {
     credit: Credit,
     likely: VecDeque<u32>,
     addresses: Vec<IpAddr>,
@@ -110,7 +110,7 @@ impl Default for Owners {
 
 impl Owners {
     /// Looks for those that are not known, as far as there is time for it, and tells new processes.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         time: UnixNs,
         ends: &mut [&mut Ends],
@@ -160,7 +160,7 @@ impl Owners {
     }
 
     /// It has taken too long: says what can be said without looking.
-    pub fn settle(&mut self, ends: &mut Ends, listeners: &Listeners) {
+    pub(super) fn settle(&mut self, ends: &mut Ends, listeners: &Listeners) {
         self.read_addresses();
         for side in [0, 1] {
             if ends.owners[side].is_none() {
@@ -275,14 +275,26 @@ mod tests {
         let execs = |event: &Event| matches!(&event.body, Body::Exec(exec) if exec.process == own);
         assert_eq!(events.iter().filter(|event| execs(event)).count(), 1);
 
-        let mut far = Ends::new(["192.0.2.1:1".parse().unwrap(), "192.0.2.2:2".parse().unwrap()]);
-        let mut gone = Ends::new(["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()]);
+        let mut far = Ends::new([
+            "192.0.2.1:1".parse().unwrap(),
+            "192.0.2.2:2".parse().unwrap(),
+        ]);
+        let mut gone = Ends::new([
+            "127.0.0.1:1".parse().unwrap(),
+            "127.0.0.1:2".parse().unwrap(),
+        ]);
         for ends in [&mut far, &mut gone] {
             owners.settle(ends, &listeners);
             assert!(ends.is_settled());
         }
         assert_eq!(far.owners[1], Some(Owner::Remote));
-        assert!(matches!(far.owners[0], Some(Owner::Nobody(_))), "somebody opened it");
-        assert!(matches!(gone.owners, [Some(Owner::Nobody(_)), Some(Owner::Nobody(_))]));
+        assert!(
+            matches!(far.owners[0], Some(Owner::Nobody(_))),
+            "somebody opened it"
+        );
+        assert!(matches!(
+            gone.owners,
+            [Some(Owner::Nobody(_)), Some(Owner::Nobody(_))]
+        ));
     }
 }

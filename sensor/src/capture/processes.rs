@@ -13,14 +13,19 @@ const ANCESTORS_MAX: usize = 16;
 
 /// What was told.
 #[derive(Debug, Default)]
-pub struct Processes {
+pub(super) struct Processes {
     /// With a digest of what it runs: an exec makes it another program.
     told: HashMap<ProcessKey, u64>,
 }
 
 impl Processes {
     /// Names a process, and tells what is new about it and its ancestors. None when it is gone.
-    pub fn name(&mut self, time: UnixNs, pid: u32, events: &mut Vec<Event>) -> Option<ProcessKey> {
+    pub(super) fn name(
+        &mut self,
+        time: UnixNs,
+        pid: u32,
+        events: &mut Vec<Event>,
+    ) -> Option<ProcessKey> {
         let own = image::image(pid)?;
         let process = own.process;
         let mut fresh = Vec::new();
@@ -52,7 +57,7 @@ impl Processes {
     }
 
     /// Tells which of them are gone.
-    pub fn look_after(&mut self, time: UnixNs, events: &mut Vec<Event>) {
+    pub(super) fn look_after(&mut self, time: UnixNs, events: &mut Vec<Event>) {
         let living: HashSet<u32> = holder::processes().collect();
         let newest: HashMap<u32, u64> = self.told.keys().fold(HashMap::new(), |mut newest, key| {
             let start = newest.entry(key.pid).or_insert(key.start_ns);
@@ -96,12 +101,16 @@ mod tests {
         let process = processes.name(1, child.id(), &mut events).unwrap();
         let parent = image::key(std::process::id()).unwrap();
         let told = |events: &[Event], key| {
-            let exec = |event: &&Event| matches!(&event.body, Body::Exec(exec) if exec.process == key);
+            let exec =
+                |event: &&Event| matches!(&event.body, Body::Exec(exec) if exec.process == key);
             events.iter().position(|event| exec(&event))
         };
         assert!(told(&events, parent) < told(&events, process), "{events:?}");
         events.clear();
-        assert_eq!(processes.name(2, std::process::id(), &mut events), Some(parent));
+        assert_eq!(
+            processes.name(2, std::process::id(), &mut events),
+            Some(parent)
+        );
         processes.look_after(3, &mut events);
         assert!(told(&events, parent).is_none() && told(&events, process).is_none());
         child.kill().unwrap();

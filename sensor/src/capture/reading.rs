@@ -21,7 +21,7 @@ const PROXIED: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
 /// How a connection is read.
 #[derive(Debug)]
-pub enum Reading {
+pub(super) enum Reading {
     /// Too little was seen to say: what came, in order.
     Looking(Vec<(Side, Piece)>),
     /// HTTP: everything is passed on.
@@ -34,20 +34,20 @@ pub enum Reading {
 
 /// What was left out, and what may still be passed on of bodies, by side.
 #[derive(Debug, Default)]
-pub struct Heads {
+pub(super) struct Heads {
     skipped: [u64; 2],
     share: [u64; 2],
 }
 
 /// Bytes that are passed on: `piece` stands for `length` bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
+pub(super) struct Passed {
     /// Sent by which side.
-    pub from: Side,
+    pub(super) from: Side,
     /// The bytes, and what is missing before them.
-    pub piece: Piece,
+    pub(super) piece: Piece,
     /// Bytes on the wire; more than there are in the piece where the rest was left out.
-    pub length: u64,
+    pub(super) length: u64,
 }
 
 impl Default for Reading {
@@ -59,18 +59,18 @@ impl Default for Reading {
 impl Reading {
     /// Whether segments need to be put in order at all.
     #[must_use]
-    pub const fn is_let_go(&self) -> bool {
+    pub(super) const fn is_let_go(&self) -> bool {
         matches!(self, Self::LetGo)
     }
 
     /// Whether it is HTTP.
     #[must_use]
-    pub const fn is_http(&self) -> bool {
+    pub(super) const fn is_http(&self) -> bool {
         matches!(self, Self::Whole | Self::Heads(_))
     }
 
     /// Takes the next bytes of a side. The pass has been told nothing of a connection before the first ones that this gives.
-    pub fn push(&mut self, from: Side, piece: Piece, out: &mut Vec<Passed>) {
+    pub(super) fn push(&mut self, from: Side, piece: Piece, out: &mut Vec<Passed>) {
         match self {
             Self::LetGo => {}
             Self::Whole => out.push(whole(from, piece)),
@@ -91,7 +91,7 @@ impl Reading {
     }
 
     /// What the pass decided.
-    pub fn judge(&mut self, verdict: FlowVerdict) {
+    pub(super) fn judge(&mut self, verdict: FlowVerdict) {
         *self = match (verdict, std::mem::take(self)) {
             (FlowVerdict::Mcp | FlowVerdict::Inspect, _) => Self::Whole,
             (FlowVerdict::Heads, Self::Heads(heads)) => Self::Heads(heads),
@@ -102,7 +102,7 @@ impl Reading {
 
     /// Bytes kept until it is clear what they are.
     #[must_use]
-    pub fn pending_bytes(&self) -> usize {
+    pub(super) fn pending_bytes(&self) -> usize {
         match self {
             Self::Looking(seen) => seen.iter().map(|(_, piece)| piece.bytes.len()).sum(),
             _ => 0,
@@ -112,7 +112,7 @@ impl Reading {
 
 /// Whether bytes begin like a head of HTTP for certain.
 #[must_use]
-pub fn is_head(bytes: &[u8]) -> bool {
+pub(super) fn is_head(bytes: &[u8]) -> bool {
     Connection::looks_like_known_request(bytes) == Guess::Yes
         || Connection::looks_like_response(bytes) == Guess::Yes
 }

@@ -13,20 +13,20 @@ const LISTEN: &str = "0A";
 
 /// One socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Socket {
+pub(super) struct Socket {
     /// Its addresses; a listening one has port 0 on the other side.
-    pub tuple: Tuple,
+    pub(super) tuple: Tuple,
     /// It waits for connections.
-    pub listening: bool,
+    pub(super) listening: bool,
     /// Who made it.
-    pub uid: u32,
+    pub(super) uid: u32,
     /// Its number; 0 while no process has it: not accepted yet, or closed.
-    pub inode: u64,
+    pub(super) inode: u64,
 }
 
 /// All of them.
 #[must_use]
-pub fn sockets() -> Vec<Socket> {
+pub(super) fn sockets() -> Vec<Socket> {
     ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
         .into_iter()
         .filter_map(|path| read_bounded(path, LIST_BYTES_MAX))
@@ -36,7 +36,7 @@ pub fn sockets() -> Vec<Socket> {
 
 /// Sockets that are connected, by their addresses.
 #[must_use]
-pub fn connected(sockets: &[Socket]) -> HashMap<Tuple, Socket> {
+pub(super) fn connected(sockets: &[Socket]) -> HashMap<Tuple, Socket> {
     let connected = sockets.iter().filter(|socket| !socket.listening);
     connected.map(|socket| (socket.tuple, *socket)).collect()
 }

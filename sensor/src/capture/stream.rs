@@ -19,16 +19,16 @@ const FAR_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Bytes before these that were never seen.
-    pub lost: u64,
+    pub(super) lost: u64,
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// One direction of a connection.
 #[derive(Debug, Default)]
-pub struct Stream {
+pub(super) struct Stream {
     /// Sequence number of the next byte; none before the first segment.
     next: Option<u32>,
     /// The same as a count that does not wrap.
@@ -47,14 +47,14 @@ pub struct Stream {
 
 impl Stream {
     /// The connection is opened: the first byte is the one after the SYN.
-    pub fn open(&mut self, syn: u32) {
+    pub(super) fn open(&mut self, syn: u32) {
         if self.next.is_none() {
             self.next = Some(syn.wrapping_add(1));
         }
     }
 
     /// Takes a segment's bytes. `length` is what it carried, which may be more than was captured of it.
-    pub fn push(
+    pub(super) fn push(
         &mut self,
         time: UnixNs,
         sequence: u32,
@@ -91,13 +91,13 @@ impl Stream {
     }
 
     /// The receiver has everything before `sequence`.
-    pub fn acknowledged(&mut self, sequence: u32, out: &mut Vec<Piece>) {
+    pub(super) fn acknowledged(&mut self, sequence: u32, out: &mut Vec<Piece>) {
         let Some(next) = self.next else { return };
         let distance = ahead_of(sequence, next);
         if distance <= 0 || self.is_ended() {
             return;
         }
-        let mut target = self.position + distance.unsigned_abs();
+        let mut target = self.position + u64::from(distance.unsigned_abs());
         // The FIN counts as a byte.
         if let Some(end) = self.end {
             target = target.min(end);
@@ -112,7 +112,7 @@ impl Stream {
     }
 
     /// Gives up a gap that has waited too long.
-    pub fn tick(&mut self, now: UnixNs, out: &mut Vec<Piece>) {
+    pub(super) fn tick(&mut self, now: UnixNs, out: &mut Vec<Piece>) {
         if !self.ahead.is_empty() && self.waits_since.saturating_add(GAP_NS) <= now {
             self.waits_since = now;
             self.give_up(out);
@@ -121,30 +121,30 @@ impl Stream {
 
     /// Everything up to the FIN was given.
     #[must_use]
-    pub fn is_ended(&self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         self.end.is_some_and(|end| self.position >= end)
     }
 
     /// Bytes that wait behind a gap.
     #[must_use]
-    pub const fn ahead_bytes(&self) -> usize {
+    pub(super) const fn ahead_bytes(&self) -> usize {
         self.ahead_bytes
     }
 
     /// Lets go of what waits behind a gap: those bytes are as good as never seen.
-    pub fn shed(&mut self) {
+    pub(super) fn shed(&mut self) {
         self.ahead.clear();
         self.ahead_bytes = 0;
     }
 
     /// Whether a number is one that the sender may use now.
     #[must_use]
-    pub fn is_near(&self, sequence: u32) -> bool {
+    pub(super) fn is_near(&self, sequence: u32) -> bool {
         self.place(sequence).is_some()
     }
 
     /// Gaps given up since the last call.
-    pub fn take_gaps(&mut self) -> u64 {
+    pub(super) fn take_gaps(&mut self) -> u64 {
         std::mem::take(&mut self.gaps)
     }
 
@@ -155,7 +155,7 @@ impl Stream {
             return Some((0, 0));
         };
         let distance = ahead_of(sequence, next);
-        let bytes = distance.unsigned_abs();
+        let bytes = u64::from(distance.unsigned_abs());
         if distance < 0 {
             Some((self.position, bytes))
         } else {

@@ -26,11 +26,11 @@ const SWEEP_NS: u64 = SECOND_NS;
 
 /// Bounds.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(super) struct Limits {
     /// Connections known at the same time.
-    pub connections_max: usize,
+    pub(super) connections_max: usize,
     /// Bytes that wait behind gaps, over all connections.
-    pub ahead_bytes_max: usize,
+    pub(super) ahead_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -44,11 +44,11 @@ impl Default for Limits {
 
 /// A connection's number within this run; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub u64);
+pub(super) struct ConnectionId(pub(super) u64);
 
 /// What there is to say of HTTP connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(super) enum Seen {
     /// A connection is HTTP. Addresses by side; A opened it, as far as that was seen.
     Http(ConnectionId, [SocketAddr; 2]),
     /// A side said something.
@@ -85,7 +85,7 @@ type Key = (SocketAddr, SocketAddr);
 
 /// All connections.
 #[derive(Debug)]
-pub struct ConnectionTable {
+pub(super) struct ConnectionTable {
     connections: HashMap<Key, Connection>,
     keys: HashMap<ConnectionId, Key>,
     next: u64,
@@ -98,7 +98,7 @@ pub struct ConnectionTable {
 impl ConnectionTable {
     /// An empty table.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             connections: HashMap::new(),
             keys: HashMap::new(),
@@ -111,7 +111,7 @@ impl ConnectionTable {
     }
 
     /// Takes one segment.
-    pub fn push(&mut self, time: UnixNs, segment: &Segment<'_>, out: &mut Vec<Seen>) {
+    pub(super) fn push(&mut self, time: UnixNs, segment: &Segment<'_>, out: &mut Vec<Seen>) {
         if segment.from == segment.to {
             // A socket that is connected to itself has no two sides.
             return;
@@ -139,7 +139,7 @@ impl ConnectionTable {
     }
 
     /// What follows from time passing.
-    pub fn tick(&mut self, now: UnixNs, out: &mut Vec<Seen>) {
+    pub(super) fn tick(&mut self, now: UnixNs, out: &mut Vec<Seen>) {
         // Also when the clock was set back.
         if self.swept.saturating_add(SWEEP_NS) > now && now >= self.swept {
             return;
@@ -169,7 +169,7 @@ impl ConnectionTable {
     }
 
     /// What the pass decided about a connection.
-    pub fn judge(&mut self, id: ConnectionId, verdict: FlowVerdict) {
+    pub(super) fn judge(&mut self, id: ConnectionId, verdict: FlowVerdict) {
         let key = self.keys.get(&id);
         if let Some(connection) = key.and_then(|key| self.connections.get_mut(key)) {
             connection.reading.judge(verdict);
@@ -180,7 +180,7 @@ impl ConnectionTable {
     }
 
     /// What was lost since the last call, by reason.
-    pub fn take_lost(&mut self) -> BTreeMap<LossReason, u64> {
+    pub(super) fn take_lost(&mut self) -> BTreeMap<LossReason, u64> {
         let http = self.connections.values_mut();
         let gaps = http
             .filter(|connection| connection.told)
@@ -189,18 +189,6 @@ impl ConnectionTable {
             .sum();
         self.lose(LossReason::SegmentMissed, gaps);
         std::mem::take(&mut self.lost)
-    }
-
-    /// Connections known.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.connections.len()
-    }
-
-    /// Whether none is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.connections.is_empty()
     }
 
     fn lose(&mut self, reason: LossReason, count: u64) {

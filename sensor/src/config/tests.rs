@@ -40,7 +40,10 @@ fn a_tier_can_be_asked_for() {
     let asked = parse(&format!("{collector}[kernel]\ntier = 3\n")).unwrap();
     assert_eq!(asked.tier, Tier::Capture);
     let refused = parse(&format!("{collector}[kernel]\ntier = 1\n")).unwrap_err();
-    assert!(refused.to_string().contains(":4:8: kernel.tier is 1"), "{refused}");
+    assert!(
+        refused.to_string().contains(":4:8: kernel.tier is 1"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -22,7 +22,11 @@ fn passed(reading: &mut Reading, pieces: &[(Side, &[u8])]) -> Vec<(u64, usize, u
 
 #[test]
 fn http_is_known_by_either_side_and_nothing_of_it_is_left_out() {
-    for bytes in [REQUEST, b"HTTP/1.1 200 OK\r\n\r\n", b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\nGET / HTTP/1.1\r\n"] {
+    for bytes in [
+        REQUEST,
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\nGET / HTTP/1.1\r\n",
+    ] {
         let mut reading = Reading::default();
         let single: Vec<(Side, &[u8])> = bytes.chunks(1).map(|byte| (Side::B, byte)).collect();
         assert_eq!(passed(&mut reading, &single).len(), bytes.len());
@@ -46,7 +50,10 @@ fn anything_else_is_let_go_and_keeps_nothing() {
     let mut reading = Reading::default();
     let endless = vec![(Side::A, b"POST ".as_slice()); 1000];
     passed(&mut reading, &endless);
-    assert!(reading.pending_bytes() <= UNDECIDED_BYTES_MAX, "a look is bounded");
+    assert!(
+        reading.pending_bytes() <= UNDECIDED_BYTES_MAX,
+        "a look is bounded"
+    );
 }
 
 #[test]
@@ -77,7 +84,10 @@ fn of_other_http_the_heads_are_told_and_what_surrounds_a_post() {
         ]
     );
     reading.judge(FlowVerdict::Mcp);
-    assert_eq!(passed(&mut reading, &[(Side::B, &body)]), [(0, 10_000, 10_000)]);
+    assert_eq!(
+        passed(&mut reading, &[(Side::B, &body)]),
+        [(0, 10_000, 10_000)]
+    );
     reading.judge(FlowVerdict::NotMcp);
     assert_eq!(passed(&mut reading, &[(Side::A, REQUEST)]), []);
 }

@@ -60,7 +60,10 @@ fn ipv4_with_options_and_padding() {
 fn what_was_cut_or_is_in_other_fragments_is_counted() {
     let packet = ipv4(&tcp(9, ACK | FIN, b"hello"), 24 + 124, 0);
     let cut = segment(&packet).unwrap();
-    assert_eq!((cut.payload, cut.length, cut.fin), (b"hello".as_slice(), 100, true));
+    assert_eq!(
+        (cut.payload, cut.length, cut.fin),
+        (b"hello".as_slice(), 100, true)
+    );
     let packet = ipv4(&tcp(9, ACK | FIN, b"hello"), 24 + 29, 0x2000);
     assert!(!segment(&packet).unwrap().fin, "the first of fragments");
     assert_eq!(segment(&ipv4(b"not a header of TCP at all", 50, 1)), None);
@@ -109,7 +112,10 @@ fn every_beginning_of_a_packet_is_taken() {
     ] {
         for length in 0..packet.len() {
             let cut = segment(&packet[..length]);
-            assert!(cut.is_none_or(|cut| cut.length == 5 && cut.payload.len() < 5), "{length}");
+            assert!(
+                cut.is_none_or(|cut| cut.length == 5 && cut.payload.len() < 5),
+                "{length}"
+            );
         }
     }
     let mut wrong = ipv4(&tcp(9, ACK, b"hello"), 24 + 29, 0);

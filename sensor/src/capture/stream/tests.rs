@@ -10,7 +10,10 @@ struct Taken {
 
 impl Taken {
     fn bytes(&self) -> Vec<u8> {
-        self.pieces.iter().flat_map(|piece| piece.bytes.clone()).collect()
+        self.pieces
+            .iter()
+            .flat_map(|piece| piece.bytes.clone())
+            .collect()
     }
 
     fn lost(&self) -> u64 {
@@ -86,7 +89,10 @@ fn an_end_counts_once_everything_before_it_is_there() {
     // The FIN's own number is no byte, and a probe before the end is none.
     stream.acknowledged(15, &mut taken.pieces);
     push(&mut stream, 13, b"d", &mut taken);
-    assert_eq!((taken.bytes(), taken.lost(), stream.take_gaps()), (b"abcd".to_vec(), 0, 0));
+    assert_eq!(
+        (taken.bytes(), taken.lost(), stream.take_gaps()),
+        (b"abcd".to_vec(), 0, 0)
+    );
 }
 
 #[test]
@@ -101,7 +107,9 @@ fn a_number_from_afar_moves_nothing() {
 
 /// A stream's bytes: their place shows in them.
 fn text(length: usize) -> Vec<u8> {
-    (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect()
+    (0..length)
+        .map(|at| u8::try_from(at % 251).unwrap())
+        .collect()
 }
 
 proptest! {

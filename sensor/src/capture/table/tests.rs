@@ -98,10 +98,10 @@ fn a_connection_from_its_beginning_to_its_end() {
     assert!(matches!(seen[0], Seen::Http(_, [opener, _]) if opener == address(5000)));
     // Its last packets once more, from another interface, open nothing.
     assert_eq!(outline(&run(&mut table, &whole()[2..])), "");
-    assert_eq!(table.len(), 1);
+    assert_eq!(table.connections.len(), 1);
     let mut out = Vec::new();
     table.tick(1 + OVER_NS, &mut out);
-    assert!(table.is_empty() && table.keys.is_empty() && out.is_empty());
+    assert!(table.connections.is_empty() && table.keys.is_empty() && out.is_empty());
     assert_eq!(table.take_lost(), BTreeMap::new());
 }
 
@@ -168,7 +168,10 @@ fn what_was_missed_is_counted_for_http_alone() {
 #[test]
 fn a_verdict_lets_go_and_a_head_wakes() {
     let mut table = table();
-    let seen = run(&mut table, &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)]);
+    let seen = run(
+        &mut table,
+        &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)],
+    );
     let Seen::Http(id, _) = seen[0] else {
         panic!("{seen:?}");
     };
@@ -188,18 +191,29 @@ fn a_verdict_lets_go_and_a_head_wakes() {
 #[test]
 fn a_full_table_keeps_http_longest_and_counts_what_makes_way() {
     let mut table = table();
-    run(&mut table, &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)]);
-    let flood: Vec<Segment<'_>> = (0..1000).map(|number| syn(10_000 + number, 80, 0)).collect();
+    run(
+        &mut table,
+        &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)],
+    );
+    let flood: Vec<Segment<'_>> = (0..1000)
+        .map(|number| syn(10_000 + number, 80, 0))
+        .collect();
     assert_eq!(outline(&run(&mut table, &flood)), "");
-    assert!(table.len() <= 32 && table.keys.len() == table.len());
-    assert_eq!(outline(&run(&mut table, &[segment(80, 5000, 1, ANSWER)])), "b");
+    assert!(table.connections.len() <= 32 && table.keys.len() == table.connections.len());
+    assert_eq!(
+        outline(&run(&mut table, &[segment(80, 5000, 1, ANSWER)])),
+        "b"
+    );
     let http: Vec<Segment<'_>> = (0..40)
         .map(|number| segment(20_000 + number, 80, 1, REQUEST))
         .collect();
     let seen = outline(&run(&mut table, &http));
     let closed = seen.matches('c').count() as u64;
     assert!(closed > 0);
-    assert_eq!(table.take_lost(), BTreeMap::from([(LossReason::TableFull, closed)]));
+    assert_eq!(
+        table.take_lost(),
+        BTreeMap::from([(LossReason::TableFull, closed)])
+    );
 }
 
 #[test]
@@ -223,10 +237,20 @@ fn what_waits_behind_gaps_is_bounded_over_all() {
 #[test]
 fn silence_ends_what_nobody_ends() {
     let mut table = table();
-    run(&mut table, &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST), syn(6000, 80, 0)]);
+    run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(5000, 80, 1, REQUEST),
+            syn(6000, 80, 0),
+        ],
+    );
     let mut out = Vec::new();
     table.tick(IDLE_NS + 1, &mut out);
-    assert_eq!((table.len(), outline(&out)), (1, String::new()));
+    assert_eq!((table.connections.len(), outline(&out)), (1, String::new()));
     table.tick(HTTP_IDLE_NS + 1, &mut out);
-    assert_eq!((table.len(), outline(&out)), (0, "c".to_owned()));
+    assert_eq!(
+        (table.connections.len(), outline(&out)),
+        (0, "c".to_owned())
+    );
 }
