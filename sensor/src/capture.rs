@@ -117,6 +117,8 @@ impl Capture {
             return Err(refused("receive packets")(ErrorKind::Unsupported.into()));
         };
         let netns = own_netns();
+        // From here on the kernel stamps packets.
+        packet::stamp(socket.as_fd());
         Ok(Self {
             socket,
             packets,
@@ -206,19 +208,25 @@ impl Capture {
     }
 
     fn take_packets(&mut self) -> io::Result<()> {
-        let (time, mut seen) = (now(), Vec::new());
+        let mut stamped = Vec::new();
         for _ in 0..BATCH_PACKETS_MAX {
             match self.packets.next() {
                 Ok(packet) => {
-                    if let Some(segment) = segment::segment(packet) {
-                        self.table.push(time, &segment, &mut seen);
-                    }
+                    let Some(segment) = segment::segment(packet) else {
+                        continue;
+                    };
+                    let time = packet::stamp(self.socket.as_fd()).unwrap_or_else(now);
+                    let mut seen = Vec::new();
+                    self.table.push(time, &segment, &mut seen);
+                    stamped.push((time, seen));
                 }
                 Err(error) if is_passing(&error) => break,
                 Err(error) => return Err(error),
             }
         }
-        self.hold(time, seen);
+        for (time, seen) in stamped {
+            self.hold(time, seen);
+        }
         Ok(())
     }
 

@@ -35,6 +35,15 @@ impl ProcessKey {
         }
     }
 
+    /// What is known of one side after another look at it: whoever was found is not displaced by nobody.
+    #[must_use]
+    pub fn latest(seen: Option<Self>, known: Option<Self>) -> Option<Self> {
+        match (seen, known) {
+            (Some(seen), Some(known)) if seen.is_nobody() => Some(known),
+            _ => seen.or(known),
+        }
+    }
+
     /// It stands for a process that was not found.
     #[must_use]
     pub const fn is_nobody(self) -> bool {

@@ -276,8 +276,8 @@ mod tests {
         assert_eq!(events.iter().filter(|event| execs(event)).count(), 1);
 
         let mut far = Ends::new([
-            "192.0.2.1:1".parse().unwrap(),
-            "192.0.2.2:2".parse().unwrap(),
+            "198.51.100.1:1".parse().unwrap(),
+            "198.51.100.2:2".parse().unwrap(),
         ]);
         let mut gone = Ends::new([
             "127.0.0.1:1".parse().unwrap(),

@@ -13,10 +13,14 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use super::capability::{Capability, missing};
+use crate::event::UnixNs;
 
 /// What `SO_RCVBUF` is set to, bytes; the kernel doubles it for its own overhead. A packet of 64 KiB costs more than
 /// its size, and without CAP_NET_ADMIN the kernel cuts this to `net.core.rmem_max` (often 208 KiB).
 const BUFFER_BYTES: libc::c_int = 16 * 1024 * 1024;
+
+/// include/uapi/asm-generic/sockios.h.
+const SIOCGSTAMPNS: libc::Ioctl = 0x8907;
 
 /// Why packets cannot be captured.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +146,23 @@ pub(crate) fn take_drops(socket: BorrowedFd<'_>) -> io::Result<u64> {
         &mut counts,
     )?;
     Ok(u64::from(counts[1]))
+}
+
+/// When the packet that was read last was captured (socket(7), `SIOCGSTAMPNS`): the reader may be late. None where the kernel
+/// does not say; asked once before the first packet, it stamps all that follow.
+pub(crate) fn stamp(socket: BorrowedFd<'_>) -> Option<UnixNs> {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel writes one `struct timespec`, which is live and writable.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSTAMPNS, &raw mut time) };
+    if result != 0 {
+        return None;
+    }
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    let nanoseconds = u64::try_from(time.tv_nsec).ok()?;
+    Some(seconds.checked_mul(1_000_000_000)? + nanoseconds)
 }
 
 /// Size of the socket's buffer, bytes, the kernel's own overhead included.
