@@ -13,6 +13,7 @@ use super::listeners::Listeners;
 use super::processes::Processes;
 use super::socket::{connected, sockets};
 use crate::event::{Event, ProcessKey, Tuple, UnixNs};
+use crate::kernel::clock::thread_time;
 
 /// The share of one processor that looking may take: one in this many.
 const SHARE: u32 = 10;
@@ -20,6 +21,10 @@ const SHARE: u32 = 10;
 const SAVED: Duration = Duration::from_millis(500);
 /// Processes that were found last are asked first.
 const LIKELY_MAX: usize = 32;
+/// How long after a search for nothing the next one comes: a descriptor may be about to be given out.
+const SEARCH_AGAIN: Duration = Duration::from_millis(100);
+/// Such sockets remembered.
+const MISSED_MAX: usize = 1024;
 /// How long the host's own addresses are believed.
 const ADDRESSES_FOR: Duration = Duration::from_secs(1);
 
@@ -93,6 +98,8 @@ impl Ends {
 pub(super) struct Owners {
     credit: Credit,
     likely: VecDeque<u32>,
+    /// Sockets that nobody was found to hold, and when.
+    missed: HashMap<u64, Instant>,
     addresses: Vec<IpAddr>,
     addresses_read: Option<Instant>,
 }
@@ -102,6 +109,7 @@ impl Default for Owners {
         Self {
             credit: Credit::new(Instant::now()),
             likely: VecDeque::new(),
+            missed: HashMap::new(),
             addresses: Vec::new(),
             addresses_read: None,
         }
@@ -122,6 +130,7 @@ impl Owners {
         if ends.is_empty() || !self.credit.is_left(begun) {
             return;
         }
+        let used = thread_time();
         self.read_addresses();
         let sockets = connected(&sockets());
         let mut wanted = HashMap::new();
@@ -132,7 +141,9 @@ impl Owners {
                 }
                 match sockets.get(&end.tuple(side)) {
                     Some(socket) if socket.inode != 0 => {
-                        wanted.insert(socket.inode, socket.uid);
+                        if self.may_search(socket.inode, begun) {
+                            wanted.insert(socket.inode, socket.uid);
+                        }
                     }
                     // Not accepted yet, or just closed.
                     Some(_) => {}
@@ -141,6 +152,11 @@ impl Owners {
             }
         }
         let holders = holder::holders(&wanted, self.likely.iter().rev().copied());
+        if self.missed.len() >= MISSED_MAX {
+            self.missed.clear();
+        }
+        let missed = wanted.keys().filter(|inode| !holders.contains_key(inode));
+        self.missed.extend(missed.map(|inode| (*inode, begun)));
         for end in ends.iter_mut() {
             for side in [0, 1] {
                 let socket = sockets.get(&end.tuple(side));
@@ -156,7 +172,7 @@ impl Owners {
             }
         }
         ends.iter_mut().for_each(|ends| ends.close());
-        self.credit.spend(begun, Instant::now());
+        self.credit.spend(thread_time().saturating_sub(used));
     }
 
     /// It has taken too long: says what can be said without looking.
@@ -179,6 +195,12 @@ impl Owners {
             Some(process) => Owner::Process(process),
             None => Owner::Nobody(ProcessKey::nobody(address.ip())),
         }
+    }
+
+    /// A search of all processes that found nobody is not repeated at once.
+    fn may_search(&self, inode: u64, now: Instant) -> bool {
+        let missed = self.missed.get(&inode);
+        missed.is_none_or(|missed| now.saturating_duration_since(*missed) >= SEARCH_AGAIN)
     }
 
     fn remember(&mut self, pid: u32) {
@@ -230,8 +252,7 @@ impl Credit {
         self.owed.is_zero()
     }
 
-    fn spend(&mut self, from: Instant, to: Instant) {
-        let spent = to.saturating_duration_since(from);
+    fn spend(&mut self, spent: Duration) {
         self.owed += spent.saturating_sub(self.left);
         self.left = self.left.saturating_sub(spent);
     }
@@ -250,11 +271,11 @@ mod tests {
         let at = |ms: u64| start + Duration::from_millis(ms);
         let mut credit = Credit::new(start);
         assert!(credit.is_left(at(0)));
-        credit.spend(at(0), at(700));
+        credit.spend(Duration::from_millis(700));
         assert!(!credit.is_left(at(700)), "200 ms are owed");
         assert!(!credit.is_left(at(1900)));
         assert!(credit.is_left(at(2000)), "2 s of a tenth have passed");
-        credit.spend(at(2000), at(2001));
+        credit.spend(Duration::from_millis(1));
         assert!(!credit.is_left(at(2001)), "nothing was saved");
         assert!(credit.is_left(at(1_000_000)));
         assert_eq!(credit.left, SAVED);
