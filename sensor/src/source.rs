@@ -43,8 +43,8 @@ pub type Gap = (String, CoverageState, String);
 
 /// Where events come from.
 pub enum Source {
-    /// eBPF.
-    Kernel(Box<Kernel>, Ring),
+    /// eBPF: the programs and the reader of what they send.
+    Kernel(Box<(Kernel, Ring)>),
     /// Packets.
     Capture(Box<Capture>),
 }
@@ -83,7 +83,7 @@ impl Source {
             gaps.push(("snapshot".to_owned(), CoverageState::Late, reason));
             Vec::new()
         });
-        Ok((Self::Kernel(Box::new(kernel), ring), before, gaps))
+        Ok((Self::Kernel(Box::new((kernel, ring))), before, gaps))
     }
 
     /// Waits until there are events or `timeout` is over, and appends them; returns how many.
@@ -92,7 +92,7 @@ impl Source {
     /// The source cannot be read any more.
     pub fn read(&mut self, timeout: Duration, events: &mut Vec<Event>) -> io::Result<usize> {
         match self {
-            Self::Kernel(_, ring) => ring.read(timeout, events),
+            Self::Kernel(kernel) => kernel.1.read(timeout, events),
             Self::Capture(capture) => capture.read(timeout, events),
         }
     }
@@ -114,15 +114,15 @@ impl Source {
     pub fn judge(&mut self, end: EndKey, verdict: FlowVerdict) {
         match self {
             // Refused for want of room: the end stays as it is and is judged again.
-            Self::Kernel(kernel, _) => drop(kernel.judge(end, verdict)),
+            Self::Kernel(kernel) => drop(kernel.0.judge(end, verdict)),
             Self::Capture(capture) => capture.judge(end, verdict),
         }
     }
 
     /// An end is gone.
     pub fn forget(&mut self, end: EndKey) {
-        if let Self::Kernel(kernel, _) = self {
-            let _ = kernel.forget(end);
+        if let Self::Kernel(kernel) = self {
+            let _ = kernel.0.forget(end);
         }
     }
 
@@ -130,7 +130,7 @@ impl Source {
     #[must_use]
     pub fn losses(&self) -> Losses {
         match self {
-            Self::Kernel(kernel, _) => kernel.losses(),
+            Self::Kernel(kernel) => kernel.0.losses(),
             // Told as events.
             Self::Capture(_) => Losses::new(),
         }
@@ -140,7 +140,7 @@ impl Source {
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {
         match self {
-            Self::Kernel(kernel, _) => kernel.hooks(),
+            Self::Kernel(kernel) => kernel.0.hooks(),
             Self::Capture(capture) => capture.hooks(),
         }
     }
@@ -149,7 +149,7 @@ impl Source {
     #[must_use]
     pub fn ring_bytes(&self) -> u64 {
         match self {
-            Self::Kernel(kernel, _) => kernel.ring_bytes(),
+            Self::Kernel(kernel) => kernel.0.ring_bytes(),
             Self::Capture(capture) => capture.buffer_bytes(),
         }
     }
@@ -158,7 +158,7 @@ impl Source {
     #[must_use]
     pub fn map_bytes(&self) -> u64 {
         match self {
-            Self::Kernel(kernel, _) => kernel.map_bytes(),
+            Self::Kernel(kernel) => kernel.0.map_bytes(),
             Self::Capture(_) => 0,
         }
     }
