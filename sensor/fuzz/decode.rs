@@ -2,6 +2,7 @@
 //! the fuzz targets and by the property tests.
 #![allow(dead_code)] // each target takes one
 
+use gnomon_sensor::capture::segment::segment;
 use gnomon_sensor::mcp::message::{BATCH_MAX, Parsed, excerpt, parse};
 use gnomon_sensor::protocol::coding::{Coding, ContentDecoder};
 use gnomon_sensor::protocol::http1::{Connection, HttpEvent, Side};
@@ -112,5 +113,21 @@ pub(crate) fn content(bytes: &[u8]) {
     let (one, other) = (decoded(size), decoded(usize::MAX));
     if one.1.is_none() && other.1.is_none() {
         assert_eq!(one.0, other.0);
+    }
+}
+
+/// A captured packet, as it is and with the beginning of an IP header.
+pub(crate) fn packet(bytes: &[u8]) {
+    let (size, bytes) = split(bytes);
+    let version = [[0x45, 0], [0x4f, 0], [0x60, 0]][size % 3];
+    let tcp = [version.as_slice(), bytes].concat();
+    for packet in [bytes, &tcp] {
+        if let Some(segment) = segment(packet) {
+            assert!(segment.payload.len() as u64 <= u64::from(segment.length));
+            assert!(
+                segment.payload.len() + 40 <= packet.len(),
+                "behind two headers"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The running sensor: kernel, pipeline and whoever takes the observations, on one thread.
+//! The running sensor: source of events, pipeline and whoever takes the observations, on one thread.
 //!
 //! One thread, because order is what the pipeline lives from, and because the ring buffer is the queue:
 //! it is bounded, and what does not fit is counted by the kernel side.
@@ -12,11 +12,10 @@ use gnomon_policy::Policy;
 
 use crate::event::{Event, UnixNs};
 use crate::host::LiveHost;
-use crate::kernel::{self, Kernel, Ring};
 use crate::observation::{Body, Coverage, CoverageState, HostName, Observation, Stats};
 use crate::own;
 use crate::pipeline::{Limits, Output, Pipeline};
-use crate::snapshot;
+use crate::source::{Source, Tier};
 
 /// Longest wait for events: what waits for time to pass is looked after this often while there is work.
 const BUSY_WAIT: Duration = Duration::from_millis(50);
@@ -41,6 +40,8 @@ pub struct Settings {
     pub host_name: HostName,
     /// Gateways and exceptions.
     pub policy: Policy,
+    /// What events may come from.
+    pub tier: Tier,
 }
 
 /// Who takes what a sensor states.
@@ -60,10 +61,9 @@ pub trait Sink {
     }
 }
 
-/// A sensor that is attached.
+/// A sensor that is attached, or captures.
 pub struct Agent {
-    kernel: Kernel,
-    ring: Ring,
+    source: Source,
     pipeline: Pipeline,
     /// What could not be had, until it is stated.
     missing: Vec<Observation>,
@@ -72,15 +72,12 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Attaches to the kernel and takes in what was there before.
+    /// Attaches to the kernel, or captures, and takes in what was there before.
     ///
     /// # Errors
-    /// When the kernel side cannot be had at all; the message says what to do.
+    /// When there is nothing that events could come from; the message says what to do.
     pub fn start(settings: Settings) -> Result<Self> {
-        let mut kernel = Kernel::attach(&kernel::Settings::default())?;
-        let ring = kernel
-            .take_ring()
-            .context("the ring buffer has one reader")?;
+        let (source, before, gaps) = Source::start(settings.tier)?;
         let host = LiveHost::start().context("cannot start a thread")?;
         let salt = boot_salt();
         let mut pipeline = Pipeline::new(
@@ -91,22 +88,16 @@ impl Agent {
             Limits::default(),
         );
         let mut output = Output::default();
-        let mut missing = missing_hooks(&kernel.hooks());
-        match snapshot::snapshot(&mut kernel) {
-            Ok(before) => before
-                .into_iter()
-                .for_each(|event| pipeline.push(event, &mut output)),
-            Err(error) => missing.push(coverage(
-                "snapshot",
-                CoverageState::Late,
-                format!("{error}: what ran before the sensor is not attributed"),
-            )),
-        }
+        before
+            .into_iter()
+            .for_each(|event| pipeline.push(event, &mut output));
+        let missing = gaps
+            .into_iter()
+            .map(|(what, state, reason)| coverage(&what, state, reason));
         Ok(Self {
-            kernel,
-            ring,
+            source,
             pipeline,
-            missing,
+            missing: missing.collect(),
             stats_at: Instant::now(),
             passes_at: Instant::now(),
         })
@@ -115,18 +106,13 @@ impl Agent {
     /// What is attached, in a few words.
     #[must_use]
     pub fn summary(&self) -> String {
-        let hooks = self.kernel.hooks();
-        let on = hooks
-            .values()
-            .filter(|state| !state.starts_with("off"))
-            .count();
-        format!("{on} of {} kernel hooks attached", hooks.len())
+        self.source.summary()
     }
 
     /// Runs until `stop` is set or `duration` is over. Ends with statistics.
     ///
     /// # Errors
-    /// What `sink` says, and when the ring buffer cannot be read.
+    /// What `sink` says, and when the source of events cannot be read.
     pub fn run(
         &mut self,
         stop: &AtomicBool,
@@ -164,9 +150,9 @@ impl Agent {
         }
         let mut events: Vec<Event> = Vec::new();
         let count = self
-            .ring
+            .source
             .read(wait, &mut events)
-            .context("cannot read the ring buffer")?;
+            .context("cannot read events")?;
         let mut output = Output::default();
         for event in events {
             self.pipeline.push(event, &mut output);
@@ -177,7 +163,7 @@ impl Agent {
         self.apply(output, sink)?;
         if self.passes_at.elapsed() >= PASSES_RENEWED {
             self.passes_at = Instant::now();
-            self.kernel
+            self.source
                 .renew_passes()
                 .context("cannot take the passes of silent flows")?;
         }
@@ -187,7 +173,8 @@ impl Agent {
             sink.take(stats)?;
         }
         // What nobody judged is copied until somebody does.
-        if (1..=FEW_EVENTS).contains(&count) && !self.pipeline.take_unjudged() {
+        let gathers = self.source.gathers() && !self.pipeline.take_unjudged();
+        if gathers && (1..=FEW_EVENTS).contains(&count) {
             std::thread::park_timeout(GATHER);
         }
         Ok(())
@@ -198,9 +185,9 @@ impl Agent {
         for _ in 0..DRAIN_TURNS_MAX {
             let mut events = Vec::new();
             let count = self
-                .ring
+                .source
                 .read(Duration::ZERO, &mut events)
-                .context("cannot read the ring buffer")?;
+                .context("cannot read events")?;
             events
                 .into_iter()
                 .for_each(|event| self.pipeline.push(event, output));
@@ -208,16 +195,20 @@ impl Agent {
                 break;
             }
         }
+        let mut events = Vec::new();
+        self.source.finish(&mut events);
+        events
+            .into_iter()
+            .for_each(|event| self.pipeline.push(event, output));
         Ok(())
     }
 
     fn judge(&mut self, output: &mut Output) {
         for (end, verdict) in output.judgements.drain(..) {
-            // Refused for want of room: the end stays as it is and is judged again.
-            let _ = self.kernel.judge(end, verdict);
+            self.source.judge(end, verdict);
         }
         for end in output.closed.drain(..) {
-            let _ = self.kernel.forget(end);
+            self.source.forget(end);
         }
     }
 
@@ -232,7 +223,7 @@ impl Agent {
     fn stats(&self, sink: &dyn Sink) -> Observation {
         let counters = self.pipeline.counters();
         let mut lost = counters.lost;
-        for (reason, count) in self.kernel.losses() {
+        for (reason, count) in self.source.losses() {
             if count > 0 {
                 *lost.entry(reason).or_default() += count;
             }
@@ -243,15 +234,15 @@ impl Agent {
         }
         let own = own::usage();
         let stats = Stats {
-            tier: self.kernel.hooks(),
+            tier: self.source.hooks(),
             messages: counters.messages,
             bytes: counters.bytes,
             lost: named
                 .into_iter()
                 .map(|(reason, count)| (reason.to_owned(), count))
                 .collect(),
-            ring_bytes: self.kernel.ring_bytes(),
-            map_bytes: self.kernel.map_bytes(),
+            ring_bytes: self.source.ring_bytes(),
+            map_bytes: self.source.map_bytes(),
             cpu_ms: own.cpu_ms,
             rss_bytes: own.rss_bytes,
         };
@@ -260,14 +251,6 @@ impl Agent {
             body: Body::Stats(stats),
         }
     }
-}
-
-fn missing_hooks(hooks: &BTreeMap<String, String>) -> Vec<Observation> {
-    let off = hooks
-        .iter()
-        .filter_map(|(hook, state)| Some((hook, state.strip_prefix("off: ")?)));
-    off.map(|(hook, reason)| coverage(hook, CoverageState::Detached, reason.to_owned()))
-        .collect()
 }
 
 fn coverage(what: &str, state: CoverageState, reason: String) -> Observation {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::observation::HostName;
+use crate::source::Tier;
 
 /// Where the packages put the configuration file.
 pub const DEFAULT_PATH: &str = "/etc/gnomon/sensor.toml";
@@ -26,6 +27,8 @@ pub struct Config {
     pub collector: Collector,
     /// Bounds.
     pub limits: Limits,
+    /// What events may come from.
+    pub tier: Tier,
 }
 
 /// How to reach the collector, and how both sides know each other.

@@ -3,7 +3,7 @@
 //! The same types come from the ring buffer, from the snapshot at start and from recordings, so that
 //! a replay is the same pass as life. Nothing here does I/O.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Nanoseconds since the Unix epoch.
 pub type UnixNs = u64;
@@ -16,6 +16,43 @@ pub struct ProcessKey {
     /// `task_struct.group_leader->start_boottime`, in nanoseconds since boot.
     pub start_ns: u64,
 }
+
+impl ProcessKey {
+    /// Whoever it was at an address of this host: its process was not found. Those of one address are not told apart.
+    #[must_use]
+    pub fn nobody(address: IpAddr) -> Self {
+        let octets = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        };
+        let folded = octets.iter().fold(0u64, |sum, octet| {
+            sum.wrapping_mul(0x0100_0000_01b3)
+                .wrapping_add(u64::from(*octet))
+        });
+        Self {
+            pid: NOBODY_PID,
+            start_ns: folded | 1 << 63,
+        }
+    }
+
+    /// What is known of one side after another look at it: whoever was found is not displaced by nobody.
+    #[must_use]
+    pub fn latest(seen: Option<Self>, known: Option<Self>) -> Option<Self> {
+        match (seen, known) {
+            (Some(seen), Some(known)) if seen.is_nobody() => Some(known),
+            _ => seen.or(known),
+        }
+    }
+
+    /// It stands for a process that was not found.
+    #[must_use]
+    pub const fn is_nobody(self) -> bool {
+        self.pid == NOBODY_PID && self.start_ns >> 63 == 1
+    }
+}
+
+/// The idle task's number: no process has it.
+const NOBODY_PID: u32 = 0;
 
 /// A kernel object that bytes go into or come out of: the inode of a pipe or of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -265,6 +302,12 @@ pub enum LossReason {
     QueueFull,
     /// Messages of HTTP whose request was not read, so that nothing tells whose they are.
     RequestUnread,
+    /// Packets found no room in the capture's buffer.
+    CaptureFull,
+    /// A stream of HTTP went on past bytes that were not captured.
+    SegmentMissed,
+    /// Segments that came before what they follow took too much memory, over all connections.
+    ReassemblyFull,
     /// A body of HTTP has a content coding that is not read, or too many.
     CodingUnknown,
     /// A coded body cannot be undone: it is not what it says, or lost bytes in its middle.
@@ -294,6 +337,9 @@ impl LossReason {
             Self::BufferFull => "buffer_full",
             Self::QueueFull => "queue_full",
             Self::RequestUnread => "request_unread",
+            Self::CaptureFull => "capture_full",
+            Self::SegmentMissed => "segment_missed",
+            Self::ReassemblyFull => "reassembly_full",
             Self::CodingUnknown => "coding_unknown",
             Self::CodingBroken => "coding_broken",
             Self::CodingBomb => "coding_bomb",

@@ -9,6 +9,7 @@ mod path;
 mod sockets;
 
 pub use live::LiveHost;
+pub(crate) use path::read_bounded;
 pub use sockets::UnixSocket;
 
 use std::collections::{HashMap, HashSet};

@@ -12,6 +12,7 @@ mod hook;
 mod judge;
 mod load;
 mod losses;
+pub(crate) mod packet;
 mod pages;
 mod raw;
 mod ring;

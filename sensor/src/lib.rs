@@ -1,6 +1,7 @@
 //! gnomon-sensor: sees every MCP conversation of one Linux host.
 
 pub mod agent;
+pub mod capture;
 pub mod config;
 pub mod event;
 pub mod export;
@@ -18,5 +19,6 @@ pub mod protocol;
 pub mod redact;
 pub mod replay;
 pub mod snapshot;
+pub mod source;
 pub mod spool;
 mod statement;

@@ -519,6 +519,7 @@ const fn is_of_any_flow(reason: LossReason) -> bool {
         reason,
         LossReason::RingFull
             | LossReason::EventRingFull
+            | LossReason::CaptureFull
             | LossReason::Recursion
             | LossReason::BadRecord
     )

@@ -86,6 +86,11 @@ impl Sources<'_> {
         self.known.process(key, self.processes, self.host)
     }
 
+    fn stated(&mut self, process: Option<ProcessKey>) -> Option<Process> {
+        let process = process.filter(|process| !process.is_nobody())?;
+        Some(self.process(process))
+    }
+
     fn client(&mut self, session: &Session) -> Client {
         let Peer { name, version } = session.client_peer.clone().unwrap_or_default();
         Client {
@@ -95,7 +100,7 @@ impl Sources<'_> {
                 .client
                 .and_then(|process| self.application(process))
                 .map(|named| named.name.to_owned()),
-            process: session.client.map(|process| self.process(process)),
+            process: self.stated(session.client),
         }
     }
 
@@ -116,6 +121,15 @@ impl Sources<'_> {
             fact: format!("{} is known by {}", named.name, named.by.as_str()),
             quality: Quality::Claimed,
         }));
+        for (side, process) in [("client", session.client), ("server", session.server)] {
+            if process.is_some_and(ProcessKey::is_nobody) {
+                evidence.push(Evidence {
+                    source: Source::Snapshot,
+                    fact: format!("the {side}'s process was not found: its socket was gone, or not this namespace's"),
+                    quality: Quality::Exact,
+                });
+            }
+        }
         evidence
     }
 
@@ -143,7 +157,7 @@ impl Sources<'_> {
             name: name.as_deref().map(redact::text),
             version: version.as_deref().map(redact::text),
             endpoint,
-            process: session.server.map(|process| self.process(process)),
+            process: self.stated(session.server),
         }
     }
 

@@ -4,6 +4,7 @@
 //! own collector, ClickHouse and sensor; .config/nextest.toml runs them one at a time.
 
 mod bad_input;
+mod capture;
 mod clients;
 mod findings;
 mod full_disk;

@@ -37,14 +37,24 @@ pub(super) fn doctor(arguments: &Arguments) -> Result<()> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     ensure!(
-        missing(&report).is_empty(),
+        tier(&report).is_some(),
         "the sensor will not work here: {}",
         missing(&report).join(", ")
     );
     Ok(())
 }
 
-/// What the sensor cannot do without, by the names of the report.
+/// The tier that would run; none: the sensor cannot work.
+fn tier(report: &[Support]) -> Option<u8> {
+    if missing(report).is_empty() {
+        Some(2)
+    } else {
+        let captures = |support: &&Support| support.what == "packet capture" && support.ok;
+        report.iter().find(captures).map(|_| 3)
+    }
+}
+
+/// What eBPF cannot do without, by the names of the report.
 const ESSENTIAL: [&str; 4] = ["capabilities", "BTF", "ring buffer", "BTF tracepoints"];
 
 fn missing(report: &[Support]) -> Vec<&'static str> {
@@ -85,12 +95,16 @@ fn table(report: &[Support]) -> String {
             let _ = writeln!(text, "     {:<24} -> {}", "", escaped(advice));
         }
     }
-    let verdict = if missing(report).is_empty() {
-        "yes"
-    } else {
-        "NO "
+    let verdict = match tier(report) {
+        Some(2) => "yes  the sensor will work here, in tier 2 (eBPF at system calls)".to_owned(),
+        Some(_) => format!(
+            "yes  the sensor will work here, in tier 3 (plain HTTP on the interfaces, nothing else), as eBPF is not \
+            usable: {}",
+            missing(report).join(", ")
+        ),
+        None => "NO   the sensor will work here".to_owned(),
     };
-    let _ = writeln!(text, "{verdict}  the sensor will work here");
+    let _ = writeln!(text, "{verdict}");
     text
 }
 

@@ -9,6 +9,7 @@ use gnomon_sensor::agent::{Agent, Settings, Sink};
 use gnomon_sensor::config::{self, Config};
 use gnomon_sensor::export::{Exporter, PolicyUpdate};
 use gnomon_sensor::observation::Observation;
+use gnomon_sensor::source::Tier;
 use tokio::sync::watch;
 
 /// Watch this host and send what is seen to the collector. Needs root, as `watch` does.
@@ -28,10 +29,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = Config::load(&arguments.config)?;
     let policy = super::policy(config.policy.as_deref())?;
     let stop = super::stop_signal()?;
-    // First the kernel: without it there is nothing to send.
+    // First the source: without it there is nothing to send.
     let mut agent = Agent::start(Settings {
         host_name: config.host_name.clone(),
         policy,
+        tier: Tier::from_environment()?.unwrap_or(config.tier),
     })?;
     let exporter = Exporter::start((&config).into()).context("cannot start sending")?;
     eprintln!(

@@ -9,15 +9,17 @@ use gnomon_sensor::agent::{Agent, Settings, Sink};
 use gnomon_sensor::finding::Findings;
 use gnomon_sensor::observation::Observation;
 use gnomon_sensor::output::Printer;
+use gnomon_sensor::source::Tier;
 
 use super::Format;
 
 /// Print MCP sessions and calls of this host as they happen. Needs root (CAP_BPF, CAP_PERFMON,
-/// CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH); sends nothing anywhere.
+/// CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH; CAP_NET_RAW where eBPF is refused); sends nothing anywhere.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  sudo gnomon-sensor watch\n  \
     sudo gnomon-sensor watch --duration 30s --format json | jq 'select(.kind==\"session\")'\n  \
-    sudo gnomon-sensor watch --policy policy.toml")]
+    sudo gnomon-sensor watch --policy policy.toml\n  \
+    sudo GNOMON_TIER=3 gnomon-sensor watch    # plain HTTP only, without eBPF")]
 pub(super) struct Arguments {
     /// How to print.
     #[arg(long, value_enum, default_value = "text")]
@@ -41,6 +43,7 @@ pub(super) fn watch(arguments: &Arguments) -> Result<()> {
     let mut agent = Agent::start(Settings {
         host_name: host,
         policy,
+        tier: Tier::from_environment()?.unwrap_or_default(),
     })?;
     eprintln!("gnomon-sensor: ready, {}", agent.summary());
     agent.run(&stop, arguments.duration, &mut printed)

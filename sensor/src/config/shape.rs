@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::{Collector, Config, ConfigError, Limits, Place};
 use crate::observation::HostName;
+use crate::source::Tier;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +19,8 @@ struct File {
     collector: CollectorShape,
     #[serde(default)]
     limits: LimitsShape,
+    #[serde(default)]
+    kernel: KernelShape,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +38,12 @@ struct CollectorShape {
 struct LimitsShape {
     spool_bytes_max: Option<Spanned<i64>>,
     queue_observations_max: Option<Spanned<i64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KernelShape {
+    tier: Option<Spanned<i64>>,
 }
 
 /// Text to settings; see [`Config::parse`].
@@ -101,6 +110,18 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         64..=1_000_000,
         limits.queue_observations_max as u64,
     )?;
+    let tier = match file.kernel.tier {
+        None => Tier::Best,
+        Some(tier) if *tier.get_ref() == 3 => Tier::Capture,
+        Some(tier) => {
+            let what = format!("kernel.tier is {}, only 3 can be asked for", tier.get_ref());
+            return Err(invalid(
+                tier.span(),
+                what,
+                "leave it out to use the best that the kernel allows",
+            ));
+        }
+    };
     Ok(Config {
         state_dir: at(file.state_dir, "/var/lib/gnomon"),
         host_name,
@@ -117,6 +138,7 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
             queue_observations_max: usize::try_from(queue_observations_max)
                 .expect("at most a million"),
         },
+        tier,
     })
 }
 

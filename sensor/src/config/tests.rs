@@ -34,6 +34,19 @@ fn relative_paths_count_from_the_file() {
 }
 
 #[test]
+fn a_tier_can_be_asked_for() {
+    let collector = "[collector]\nserver = \"https://c:1\"\n";
+    assert_eq!(parse(collector).unwrap().tier, Tier::Best);
+    let asked = parse(&format!("{collector}[kernel]\ntier = 3\n")).unwrap();
+    assert_eq!(asked.tier, Tier::Capture);
+    let refused = parse(&format!("{collector}[kernel]\ntier = 1\n")).unwrap_err();
+    assert!(
+        refused.to_string().contains(":4:8: kernel.tier is 1"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn faults_say_where_and_what() {
     let cases = [
         (

@@ -194,7 +194,7 @@ fn is_remote(info: &str, path: &str) -> bool {
 }
 
 /// Text of a file in /proc.
-pub(super) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
+pub(crate) fn read_bounded(path: &str, bytes_max: u64) -> Option<String> {
     text_of(File::open(path).ok()?, bytes_max)
 }
 

@@ -144,8 +144,6 @@ fn attach_family(
                 for (_, hook) in done {
                     detach(ebpf, hook);
                 }
-                let name = format!("{}/{}", hook.when.name(), hook.functions[0]);
-                attached.note(name, hook.program, "1", Err(reason.clone()));
                 return Err(reason);
             }
         }

@@ -13,12 +13,15 @@ pub(super) enum Capability {
     SysPtrace,
     /// Read other users' files.
     DacReadSearch,
+    /// Capture packets.
+    NetRaw,
 }
 
 impl Capability {
     const fn bit(self) -> u32 {
         match self {
             Self::DacReadSearch => 2,
+            Self::NetRaw => 13,
             Self::SysPtrace => 19,
             Self::Perfmon => 38,
             Self::Bpf => 39,
@@ -31,6 +34,7 @@ impl Capability {
             Self::Perfmon => "CAP_PERFMON",
             Self::SysPtrace => "CAP_SYS_PTRACE",
             Self::DacReadSearch => "CAP_DAC_READ_SEARCH",
+            Self::NetRaw => "CAP_NET_RAW",
         }
     }
 }

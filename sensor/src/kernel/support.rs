@@ -13,7 +13,7 @@ use super::{
     Settings, Tier,
     capability::{Capability, missing},
     error::explain,
-    load,
+    load, packet,
     types::Types,
 };
 
@@ -94,6 +94,11 @@ pub fn report() -> Vec<Support> {
             exists("/sys/kernel/tracing/events"),
             "mount -t tracefs tracefs /sys/kernel/tracing",
         ),
+        Support::new(
+            "packet capture",
+            captures(),
+            "run as root, or with CAP_NET_RAW: what is left where eBPF is refused (tier 3)",
+        ),
     ]);
     report
 }
@@ -156,6 +161,15 @@ fn exists(path: &str) -> Result<String, String> {
     } else {
         Err(format!("no {path}"))
     }
+}
+
+/// What tier 3 needs.
+fn captures() -> Result<String, String> {
+    let opened = packet::open().map(|_| "opened and closed".to_owned());
+    opened.map_err(|error| {
+        std::error::Error::source(&error)
+            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    })
 }
 
 /// The kinds of program, each tried with one of ours.

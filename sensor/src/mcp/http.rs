@@ -331,7 +331,8 @@ fn idle_end(session: &Session) -> Option<UnixNs> {
     if session.transport == Transport::Stdio || session.ended {
         return None;
     }
-    let idle_ns = match (session.era, session.client) {
+    let client = session.client.filter(|client| !client.is_nobody());
+    let idle_ns = match (session.era, client) {
         (Era::Modern, _) => MODERN_IDLE_NS,
         (_, None) => LEGACY_IDLE_NS,
         (_, Some(_)) => return None,

@@ -130,7 +130,7 @@ impl Pipeline {
         output: &mut Output,
     ) -> Option<Place> {
         let session = self.sessions.get(number)?;
-        let server = session.server?;
+        let server = session.server.filter(|server| !server.is_nobody())?;
         let paths: Vec<String> = session.http.paths.clone();
         let reached = match (session.channel, session.http.server) {
             (Channel::Tcp, Some(address)) => {

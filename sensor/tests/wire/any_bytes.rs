@@ -73,6 +73,31 @@ proptest! {
         decode::http1(&bytes);
         decode::message(&bytes);
         decode::content(&bytes);
+        decode::packet(&bytes);
+    }
+
+    #[test]
+    fn any_packet_is_taken(
+        kind in 0u8..3,
+        bytes in proptest::collection::vec(any::<u8>(), 40..200),
+        short in any::<bool>(),
+    ) {
+        // The target puts two bytes before these; then IPv4 or IPv6 says that TCP follows, and no fragment.
+        let mut bytes = bytes;
+        let set: &[(usize, u8)] = if kind == 2 { &[(4, 6)] } else { &[(4, 0), (5, 0), (7, 6)] };
+        for (at, value) in set {
+            bytes[*at] = *value;
+        }
+        if short {
+            // A header of TCP of five words, so that many have a payload.
+            for at in [30, 50] {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = 0x50;
+                }
+            }
+        }
+        bytes.insert(0, (kind + 2) % 3);
+        decode::packet(&bytes);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::Http;
 use super::content::{Content, Hope};
 use super::exchange::Exchange;
 use super::place::{self, Place, SessionIdDigest};
-use crate::event::{LossReason, UnixNs};
+use crate::event::{LossReason, ProcessKey, UnixNs};
 use crate::flow::{FlowId, FlowTable, Side};
 use crate::mcp::message::{Kind, Message, Parsed, excerpt, parse};
 use crate::mcp::session::{ExchangeKey, Session, SessionNumber};
@@ -61,8 +61,10 @@ impl Http {
         if let Some(session) = sessions.change(number) {
             session.last_seen = session.last_seen.max(time);
             if let Some(flow) = flows.get(key.0) {
-                session.server = flow.process(exchange.client.other()).or(session.server);
-                session.client = flow.process(exchange.client).or(session.client);
+                let server = flow.process(exchange.client.other());
+                session.server = ProcessKey::latest(server, session.server);
+                let client = flow.process(exchange.client);
+                session.client = ProcessKey::latest(client, session.client);
             }
             if accepted {
                 witness(session, marks);

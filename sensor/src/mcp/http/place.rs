@@ -122,8 +122,8 @@ impl Place {
 
     /// Writes into a session where it goes.
     pub(super) fn describe(&self, session: &mut Session) {
-        session.client = self.client.or(session.client);
-        session.server = self.server.or(session.server);
+        session.client = ProcessKey::latest(self.client, session.client);
+        session.server = ProcessKey::latest(self.server, session.server);
         let http = &mut session.http;
         http.flow = Some(self.flow);
         http.client = self.addresses.map(|(client, _)| client).or(http.client);

@@ -1,0 +1,256 @@
+use super::*;
+
+const REQUEST: &[u8] = b"POST /mcp HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1], port))
+}
+
+fn segment(from: u16, to: u16, sequence: u32, payload: &[u8]) -> Segment<'_> {
+    Segment {
+        from: address(from),
+        to: address(to),
+        sequence,
+        acknowledged: Some(0),
+        syn: false,
+        fin: false,
+        rst: false,
+        payload,
+        length: u32::try_from(payload.len()).unwrap(),
+    }
+}
+
+fn syn(from: u16, to: u16, sequence: u32) -> Segment<'static> {
+    Segment {
+        acknowledged: None,
+        syn: true,
+        ..segment(from, to, sequence, b"")
+    }
+}
+
+fn table() -> ConnectionTable {
+    ConnectionTable::new(Limits {
+        connections_max: 32,
+        ahead_bytes_max: 4096,
+    })
+}
+
+fn run(table: &mut ConnectionTable, segments: &[Segment<'_>]) -> Vec<Seen> {
+    let mut out = Vec::new();
+    for segment in segments {
+        table.push(1, segment, &mut out);
+    }
+    out
+}
+
+/// `h` HTTP, `a` and `b` bytes of a side, `A` and `B` its end, `c` closed; with how many bytes were lost before.
+fn outline(seen: &[Seen]) -> String {
+    let mut text = String::new();
+    for seen in seen {
+        match seen {
+            Seen::Http(..) => text.push('h'),
+            Seen::Bytes(_, passed) => {
+                text.push(if passed.from == Side::A { 'a' } else { 'b' });
+                if passed.piece.lost > 0 {
+                    text.push_str(&passed.piece.lost.to_string());
+                }
+            }
+            Seen::End(_, Side::A) => text.push('A'),
+            Seen::End(_, Side::B) => text.push('B'),
+            Seen::Closed(_) => text.push('c'),
+        }
+    }
+    text
+}
+
+fn fin(from: u16, to: u16, sequence: u32) -> Segment<'static> {
+    Segment {
+        fin: true,
+        ..segment(from, to, sequence, b"")
+    }
+}
+
+const REQUEST_END: u32 = 1 + REQUEST.len() as u32;
+const ANSWER_END: u32 = 1 + ANSWER.len() as u32;
+
+fn whole() -> Vec<Segment<'static>> {
+    let answers = Segment {
+        acknowledged: Some(1),
+        ..syn(80, 5000, 0)
+    };
+    vec![
+        syn(5000, 80, 0),
+        answers,
+        segment(5000, 80, 1, REQUEST),
+        segment(80, 5000, 1, ANSWER),
+        fin(5000, 80, REQUEST_END),
+        fin(80, 5000, ANSWER_END),
+        segment(5000, 80, REQUEST_END + 1, b""),
+    ]
+}
+
+#[test]
+fn a_connection_from_its_beginning_to_its_end() {
+    let mut table = table();
+    let seen = run(&mut table, &whole());
+    assert_eq!(outline(&seen), "habABc");
+    assert!(matches!(seen[0], Seen::Http(_, [opener, _]) if opener == address(5000)));
+    // Its last packets once more, from another interface, open nothing.
+    assert_eq!(outline(&run(&mut table, &whole()[2..])), "");
+    assert_eq!(table.connections.len(), 1);
+    let mut out = Vec::new();
+    table.tick(1 + OVER_NS, &mut out);
+    assert!(table.connections.is_empty() && table.keys.is_empty() && out.is_empty());
+    assert_eq!(table.take_lost(), BTreeMap::new());
+}
+
+#[test]
+fn every_packet_twice_says_nothing_twice() {
+    let doubled: Vec<Segment<'_>> = whole().iter().flat_map(|segment| [*segment; 2]).collect();
+    assert_eq!(outline(&run(&mut table(), &doubled)), "habABc");
+}
+
+#[test]
+fn the_same_addresses_are_another_connection_after_another_syn() {
+    let mut table = table();
+    let mut segments = vec![syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)];
+    segments.extend([syn(5000, 80, 9000), segment(5000, 80, 9001, REQUEST)]);
+    assert_eq!(outline(&run(&mut table, &segments)), "hacha");
+    let reset = Segment {
+        rst: true,
+        ..segment(80, 5000, 0, b"")
+    };
+    assert_eq!(outline(&run(&mut table, &[reset])), "c");
+}
+
+#[test]
+fn a_connection_met_in_its_middle_is_read_from_its_next_head() {
+    let mut table = table();
+    let seen = run(
+        &mut table,
+        &[
+            segment(80, 5000, 1, b"the middle of something"),
+            segment(5000, 80, 500, b"more"),
+            segment(5000, 80, 504, REQUEST),
+            segment(80, 5000, 24, ANSWER),
+        ],
+    );
+    // Side A is whoever was seen first, the server here.
+    assert_eq!(outline(&seen), "hb4a");
+}
+
+#[test]
+fn what_was_missed_is_counted_for_http_alone() {
+    let mut table = table();
+    let acknowledges = |to: u16, from: u16, number: u32| Segment {
+        acknowledged: Some(number),
+        ..segment(to, from, 1, b"")
+    };
+    let seen = run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(5000, 80, 1, REQUEST),
+            segment(5000, 80, REQUEST_END + 10, b"behind a gap"),
+            acknowledges(80, 5000, REQUEST_END + 22),
+            syn(6000, 22, 0),
+            segment(6000, 22, 1, b"SSH-2.0-x\r\n"),
+            segment(6000, 22, 1000, b"binary"),
+            acknowledges(22, 6000, 1006),
+        ],
+    );
+    assert_eq!(outline(&seen), "haa10");
+    let lost = table.take_lost();
+    assert_eq!(lost, BTreeMap::from([(LossReason::SegmentMissed, 1)]));
+}
+
+#[test]
+fn a_verdict_lets_go_and_a_head_wakes() {
+    let mut table = table();
+    let seen = run(
+        &mut table,
+        &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)],
+    );
+    let Seen::Http(id, _) = seen[0] else {
+        panic!("{seen:?}");
+    };
+    table.judge(id, FlowVerdict::NotMcp);
+    let next = REQUEST_END;
+    let seen = run(
+        &mut table,
+        &[
+            segment(5000, 80, next, b"frames of a web socket"),
+            segment(5000, 80, next + 22, REQUEST),
+        ],
+    );
+    assert_eq!(outline(&seen), "a22");
+    table.judge(ConnectionId(77), FlowVerdict::Mcp);
+}
+
+#[test]
+fn a_full_table_keeps_http_longest_and_counts_what_makes_way() {
+    let mut table = table();
+    run(
+        &mut table,
+        &[syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)],
+    );
+    let flood: Vec<Segment<'_>> = (0..1000)
+        .map(|number| syn(10_000 + number, 80, 0))
+        .collect();
+    assert_eq!(outline(&run(&mut table, &flood)), "");
+    assert!(table.connections.len() <= 32 && table.keys.len() == table.connections.len());
+    assert_eq!(
+        outline(&run(&mut table, &[segment(80, 5000, 1, ANSWER)])),
+        "b"
+    );
+    let http: Vec<Segment<'_>> = (0..40)
+        .map(|number| segment(20_000 + number, 80, 1, REQUEST))
+        .collect();
+    let seen = outline(&run(&mut table, &http));
+    let closed = seen.matches('c').count() as u64;
+    assert!(closed > 0);
+    assert_eq!(
+        table.take_lost(),
+        BTreeMap::from([(LossReason::TableFull, closed)])
+    );
+}
+
+#[test]
+fn what_waits_behind_gaps_is_bounded_over_all() {
+    let mut table = table();
+    let chunk = [b'x'; 1000];
+    for port in 5000..5010 {
+        run(
+            &mut table,
+            &[
+                syn(port, 80, 0),
+                segment(port, 80, 1, REQUEST),
+                segment(port, 80, 2000, &chunk),
+            ],
+        );
+        assert!(table.ahead_bytes <= 4096);
+    }
+    assert!(table.take_lost()[&LossReason::ReassemblyFull] > 0);
+}
+
+#[test]
+fn silence_ends_what_nobody_ends() {
+    let mut table = table();
+    run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(5000, 80, 1, REQUEST),
+            syn(6000, 80, 0),
+        ],
+    );
+    let mut out = Vec::new();
+    table.tick(IDLE_NS + 1, &mut out);
+    assert_eq!((table.connections.len(), outline(&out)), (1, String::new()));
+    table.tick(HTTP_IDLE_NS + 1, &mut out);
+    assert_eq!(
+        (table.connections.len(), outline(&out)),
+        (0, "c".to_owned())
+    );
+}

@@ -1,0 +1,233 @@
+//! Where events come from: the kernel's programs, or, where those are refused, captured packets.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::capture::Capture;
+use crate::event::{EndKey, Event, FlowVerdict};
+use crate::kernel::{self, Kernel, Losses, Ring};
+use crate::observation::CoverageState;
+use crate::snapshot;
+
+/// What may be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// The best that this kernel allows.
+    #[default]
+    Best,
+    /// The kernel's programs as [`kernel::Tier::from_environment`] says, or nothing.
+    Kernel,
+    /// Captured packets, whatever the kernel allows.
+    Capture,
+}
+
+impl Tier {
+    /// What the environment variable `GNOMON_TIER` says; none where it is not set.
+    ///
+    /// # Errors
+    /// It is set to something else than `1`, `2` or `3`.
+    pub fn from_environment() -> Result<Option<Self>> {
+        match std::env::var("GNOMON_TIER").ok().as_deref() {
+            None | Some("") => Ok(None),
+            Some("1" | "2") => Ok(Some(Self::Kernel)),
+            Some("3") => Ok(Some(Self::Capture)),
+            Some(other) => Err(anyhow!(
+                "GNOMON_TIER is {other:?}: 1 (functions of the kernel), 2 (system calls) or 3 (capture without eBPF) can be asked \
+                 for; unset it for the best"
+            )),
+        }
+    }
+}
+
+/// Something that cannot be seen, and why.
+pub type Gap = (String, CoverageState, String);
+
+/// Where events come from.
+pub enum Source {
+    /// eBPF: the programs and the reader of what they send.
+    Kernel(Box<(Kernel, Ring)>),
+    /// Packets.
+    Capture(Box<Capture>),
+}
+
+impl Source {
+    /// The best source of `tier`, what was there before it, and what it does not see.
+    ///
+    /// # Errors
+    /// Neither can be had; says what to do.
+    pub fn start(tier: Tier) -> Result<(Self, Vec<Event>, Vec<Gap>)> {
+        let refused = match tier {
+            Tier::Capture => "tier 3 was asked for".to_owned(),
+            Tier::Best | Tier::Kernel => match Kernel::attach(&kernel::Settings::default()) {
+                Ok(kernel) => return Self::of_kernel(kernel),
+                Err(error) if tier == Tier::Kernel => return Err(error.into()),
+                Err(error) => format!("{:#}", anyhow!(error)),
+            },
+        };
+        let capture = Capture::start().with_context(|| {
+            format!("{refused}; and without eBPF packets cannot be captured either")
+        })?;
+        tracing::warn!(reason = refused, "capturing packets in place of eBPF");
+        Ok((
+            Self::Capture(Box::new(capture)),
+            Vec::new(),
+            gaps_of_capture(&refused),
+        ))
+    }
+
+    fn of_kernel(mut kernel: Kernel) -> Result<(Self, Vec<Event>, Vec<Gap>)> {
+        let ring = kernel
+            .take_ring()
+            .context("the ring buffer has one reader")?;
+        let mut gaps = missing_hooks(&kernel.hooks());
+        let before = snapshot::snapshot(&mut kernel).unwrap_or_else(|error| {
+            let reason = format!("{error}: what ran before the sensor is not attributed");
+            gaps.push(("snapshot".to_owned(), CoverageState::Late, reason));
+            Vec::new()
+        });
+        Ok((Self::Kernel(Box::new((kernel, ring))), before, gaps))
+    }
+
+    /// Waits until there are events or `timeout` is over, and appends them; returns how many.
+    ///
+    /// # Errors
+    /// The source cannot be read any more.
+    pub fn read(&mut self, timeout: Duration, events: &mut Vec<Event>) -> io::Result<usize> {
+        match self {
+            Self::Kernel(kernel) => kernel.1.read(timeout, events),
+            Self::Capture(capture) => capture.read(timeout, events),
+        }
+    }
+
+    /// Appends what a source has kept back, at the end.
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        if let Self::Capture(capture) = self {
+            capture.finish(events);
+        }
+    }
+
+    /// Whether few events may gather for a moment: packets are to be looked up while their process is there.
+    #[must_use]
+    pub const fn gathers(&self) -> bool {
+        matches!(self, Self::Kernel(..))
+    }
+
+    /// What the pass decided about an end.
+    pub fn judge(&mut self, end: EndKey, verdict: FlowVerdict) {
+        match self {
+            // Refused for want of room: the end stays as it is and is judged again.
+            Self::Kernel(kernel) => drop(kernel.0.judge(end, verdict)),
+            Self::Capture(capture) => capture.judge(end, verdict),
+        }
+    }
+
+    /// An end is gone.
+    pub fn forget(&mut self, end: EndKey) {
+        if let Self::Kernel(kernel) = self {
+            let _ = kernel.0.forget(end);
+        }
+    }
+
+    /// Has silent flows looked at again in time; see [`Kernel::renew_passes`].
+    ///
+    /// # Errors
+    /// The kernel refused.
+    pub fn renew_passes(&mut self) -> Result<()> {
+        match self {
+            Self::Kernel(kernel) => Ok(kernel.0.renew_passes()?),
+            Self::Capture(_) => Ok(()),
+        }
+    }
+
+    /// What was lost before it became an event, by reason. Only ever grows.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        match self {
+            Self::Kernel(kernel) => kernel.0.losses(),
+            // Told as events.
+            Self::Capture(_) => Losses::new(),
+        }
+    }
+
+    /// What is attached, each with its tier, or `off: reason`.
+    #[must_use]
+    pub fn hooks(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Kernel(kernel) => kernel.0.hooks(),
+            Self::Capture(capture) => capture.hooks(),
+        }
+    }
+
+    /// Size of the buffer between kernel and sensor, bytes.
+    #[must_use]
+    pub fn ring_bytes(&self) -> u64 {
+        match self {
+            Self::Kernel(kernel) => kernel.0.ring_bytes(),
+            Self::Capture(capture) => capture.buffer_bytes(),
+        }
+    }
+
+    /// Size of the kernel's tables, bytes.
+    #[must_use]
+    pub fn map_bytes(&self) -> u64 {
+        match self {
+            Self::Kernel(kernel) => kernel.0.map_bytes(),
+            Self::Capture(_) => 0,
+        }
+    }
+
+    /// What is attached, in a few words.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let hooks = self.hooks();
+        match self {
+            Self::Kernel(..) => {
+                let on = hooks.values().filter(|state| !state.starts_with("off"));
+                format!("{} of {} kernel hooks attached", on.count(), hooks.len())
+            }
+            Self::Capture(_) => format!(
+                "tier 3: capturing plain HTTP on {} interfaces, without eBPF",
+                hooks.len()
+            ),
+        }
+    }
+}
+
+fn missing_hooks(hooks: &BTreeMap<String, String>) -> Vec<Gap> {
+    let off = hooks.iter().filter_map(|(hook, state)| {
+        let reason = state.strip_prefix("off: ")?.to_owned();
+        Some((hook.clone(), CoverageState::Detached, reason))
+    });
+    off.collect()
+}
+
+/// What capturing does not see, whatever is captured.
+fn gaps_of_capture(refused: &str) -> Vec<Gap> {
+    const BLIND: [(&str, &str); 4] = [
+        ("pipe", "stdio of servers is not seen without eBPF"),
+        ("unix", "sockets on this host are not seen without eBPF"),
+        ("tls", "encrypted connections are not read"),
+        (
+            "netns",
+            "connections inside other network namespaces, as of containers, are not seen; of those that pass this one no process is named",
+        ),
+    ];
+    let blind =
+        BLIND.map(|(what, reason)| (what.to_owned(), CoverageState::Detached, reason.to_owned()));
+    let mut gaps = vec![(
+        "ebpf".to_owned(),
+        CoverageState::Detached,
+        refused.to_owned(),
+    )];
+    gaps.extend(blind);
+    gaps.push((
+        "process".to_owned(),
+        CoverageState::Late,
+        "processes are looked up while their connection is open: one that is over sooner has none"
+            .to_owned(),
+    ));
+    gaps
+}
