@@ -1,6 +1,6 @@
 # make run     everything on this machine: set-up, build, collector, sensor; Ctrl-C stops it
 # make test    every test that CI runs
-# make test-kernels  the sensor on other kernels, in virtual machines; KERNELS="6.1 6.12" selects
+# make test-kernels  the sensor on other kernels, in virtual machines; KERNELS="6.1 6.12" TIERS=2 selects
 # make lint    format, clippy, licences        make fmt    formats
 # make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part, DURATION=90s shortens it
 SHELL := bash

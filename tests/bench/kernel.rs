@@ -20,7 +20,7 @@ use crate::results::Figure;
 const KERNEL: &str = "6.18";
 /// Of a guest of a hundred million instructions a second on a busy host.
 const LIMIT: Duration = Duration::from_secs(900);
-/// What a difference of two counts may be off, by where code and data happen to lie: TOOLCHAIN figures repeat within it.
+/// What a difference of two counts may be off, by where code and data happen to lie.
 const MEASURING_ERROR: f64 = 8.0;
 /// Messages of the MCP conversation: a call and its answer each.
 const MCP_CALLS: u64 = 2000;

@@ -2,7 +2,7 @@
 //!
 //! `gnomon-kernels [--quick] [KERNEL…]` boots each kernel once for each tier, runs the tests of the kernel side (sensor/tests/kernel)
 //! and conversations of real MCP peers in it, writes docs/kernels.md, and fails if anything did. `KERNELS` in the environment
-//! names kernels too. `gnomon-kernels run [--counted] KERNEL COMMAND…` runs any shell command in a guest.
+//! names kernels too, `TIERS` tiers. `gnomon-kernels run [--counted] KERNEL COMMAND…` runs any shell command in a guest.
 //! `gnomon-kernels inside …` is what a guest runs, and for its use only.
 
 mod check;

@@ -1,8 +1,8 @@
 //! Kernels × tiers: a guest for each, its checks read from what it prints.
 
-use std::{process::ExitCode, time::Duration};
+use std::{env, process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use gnomon_tests::{
     place::program,
     vm::{Guest, Kernel, Mode},
@@ -15,7 +15,7 @@ use crate::{
     table::{self, Row},
 };
 
-const TIERS: [u8; 2] = [1, 2];
+const TIERS: &str = "1 2";
 /// How much longer a guest may take for anything than this host.
 const PATIENCE: u32 = 5;
 /// Of one guest with all checks, on a busy machine.
@@ -29,10 +29,18 @@ pub(crate) fn run(kernels: &[String], quick: bool) -> Result<ExitCode> {
         let found = kernels.iter().map(|name| Kernel::find(name));
         found.collect::<Result<_>>()?
     };
+    let tiers = env::var("TIERS").unwrap_or_else(|_| TIERS.to_owned());
+    let tiers: Vec<u8> = tiers
+        .split_whitespace()
+        .map(|tier| {
+            tier.parse()
+                .with_context(|| format!("TIERS: no tier {tier:?}"))
+        })
+        .collect::<Result<_>>()?;
     let suite = Suite::build(quick)?;
     let mut rows = Vec::new();
     for kernel in kernels {
-        for tier in TIERS {
+        for &tier in &tiers {
             let row = row(&kernel, tier, &suite)?;
             println!("kernels: {row}");
             rows.push(row);
