@@ -6,8 +6,10 @@
 
 mod capability;
 pub mod clock;
+pub mod confine;
 mod error;
 mod judge;
+mod links;
 mod load;
 mod losses;
 mod offsets;
@@ -18,6 +20,7 @@ mod warning;
 
 pub use error::AttachError;
 pub use judge::Judge;
+pub use links::Gone;
 pub use load::{Kernel, Settings};
 pub use losses::Losses;
 pub use raw::decode;

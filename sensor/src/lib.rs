@@ -2,14 +2,18 @@
 
 pub mod agent;
 pub mod config;
+pub mod duty;
 pub mod event;
 pub mod export;
 pub mod finding;
 pub mod flow;
+pub mod gate;
+pub mod guard;
 pub mod host;
 pub mod kernel;
 pub mod mcp;
 pub mod observation;
+pub mod off;
 pub mod output;
 pub mod own;
 pub mod pipeline;
@@ -20,3 +24,4 @@ pub mod replay;
 pub mod snapshot;
 pub mod spool;
 mod statement;
+pub mod switch;

@@ -512,6 +512,7 @@ const fn is_of_any_flow(reason: LossReason) -> bool {
         LossReason::RingFull
             | LossReason::EventRingFull
             | LossReason::Recursion
+            | LossReason::ProbeDetached
             | LossReason::BadRecord
     )
 }

@@ -9,8 +9,9 @@ use aya::{
 };
 
 use super::{
-    AttachError, Judge, Losses, Ring,
+    AttachError, Gone, Judge, Losses, Ring,
     capability::{self, Capability},
+    links::Links,
     losses, offsets, warning,
 };
 use crate::event::{EndKey, FlowVerdict, LossReason};
@@ -68,6 +69,7 @@ pub struct Kernel {
     judge: Judge,
     drops: PerCpuArray<MapData, u64>,
     hooks: BTreeMap<String, String>,
+    links: Links,
     settings: Settings,
     map_bytes: u64,
 }
@@ -102,11 +104,45 @@ impl Kernel {
             judge,
             drops,
             hooks: BTreeMap::new(),
+            links: Links::default(),
             settings: *settings,
             map_bytes: map_bytes(settings),
         };
         kernel.attach_programs(&btf)?;
+        kernel.links =
+            Links::of(&kernel.ebpf, &kernel.attached()).map_err(AttachError::Descriptors)?;
         Ok(kernel)
+    }
+
+    /// Hooks that are attached by a link, each with its program.
+    fn attached(&self) -> Vec<(String, &'static str)> {
+        REQUIRED
+            .iter()
+            .chain(&WANTED)
+            .map(|name| (format!("tp_btf/{name}"), *name))
+            .filter(|(hook, _)| self.hooks.get(hook).is_some_and(|state| state == TIER))
+            .collect()
+    }
+
+    /// What should be attached all the time: hook → the kernel's numbers of its links.
+    #[must_use]
+    pub fn intended(&self) -> BTreeMap<String, Vec<u32>> {
+        self.links.intended()
+    }
+
+    /// Compares the live links with the intended ones and attaches again what is gone, once each. What stays away is `off`
+    /// in [`Self::hooks`] from then on.
+    ///
+    /// # Errors
+    /// The descriptors of this process cannot be listed.
+    pub fn check_links(&mut self) -> std::io::Result<Vec<Gone>> {
+        let gone = self.links.check(&mut self.ebpf)?;
+        for Gone { hook, again } in &gone {
+            let why =
+                |why: &String| format!("its link is gone, and cannot be attached again: {why}");
+            self.note(hook, again.as_ref().copied().map_err(why));
+        }
+        Ok(gone)
     }
 
     fn attach_programs(&mut self, btf: &Btf) -> Result<(), AttachError> {
