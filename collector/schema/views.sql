@@ -146,9 +146,9 @@ LEFT JOIN
 CREATE OR REPLACE VIEW coverage {on_cluster} AS
 SELECT
     c.host AS host, -- Host.
-    c.what AS what, -- What it is about.
-    argMax(c.state, c.time) AS state, -- decoded, opaque, late, detached or shed.
-    argMax(tuple(c.reason), c.time).1 AS reason, -- Why.
+    c.what AS what, -- What it is about: a hook, all probes together (probes), a library, a flow.
+    argMax(c.state, tuple(c.time, c.sequence, c.position)) AS state, -- decoded, opaque, late, detached or shed.
+    argMax(tuple(c.reason), tuple(c.time, c.sequence, c.position)).1 AS reason, -- Why.
     c.pid AS pid, -- Process.
     c.exe AS exe, -- Its executable.
     argMax(c.argv, c.time) AS argv, -- Its arguments, redacted; [] where unknown.
@@ -245,6 +245,16 @@ SELECT
     p.digest AS digest, -- SHA-256 of the text.
     p.toml AS toml -- The text.
 FROM policy_version AS p FINAL;
+
+-- Every order to sensors to have their probes off or on (docs/do-no-harm.md). The last that names a host or all holds.
+CREATE OR REPLACE VIEW probe_orders {on_cluster} AS
+SELECT
+    nullIf(o.host, '') AS host, -- Host it is for; null: all.
+    o.ordered AS ordered, -- When it was given.
+    o.author AS author, -- Who gave it.
+    if(o.off = 1, 'off', 'on') AS probes, -- off or on.
+    o.reason AS reason -- Why.
+FROM probe_order AS o FINAL;
 
 -- One row for each finding: what is worth somebody's decision, opened once, closed when it is gone. docs/findings.md tells of each class.
 CREATE OR REPLACE VIEW findings {on_cluster} AS

@@ -5,6 +5,7 @@ mod error;
 mod listing;
 mod page;
 mod policy;
+mod probes;
 mod report;
 mod router;
 mod serve;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{ingest::keeper::Keeper, store::Store};
+use crate::{ingest::keeper::Keeper, probes::Orders, store::Store};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +26,7 @@ pub struct State {
     token: Arc<str>,
     store: Store,
     keeper: Keeper,
+    orders: Orders,
     sign_in: Arc<signin::SignIn>,
     names: Arc<[String]>,
     port: u16,
@@ -41,12 +43,14 @@ impl State {
         port: u16,
         store: Store,
         keeper: Keeper,
+        orders: Orders,
         retention_days: u32,
     ) -> Self {
         Self {
             token: token.into(),
             store,
             keeper,
+            orders,
             sign_in: Arc::new(signin::SignIn::new(port)),
             names: names.into(),
             port,

@@ -20,6 +20,7 @@ pub mod html;
 pub mod ingest;
 pub mod inventory;
 pub mod policy;
+pub mod probes;
 pub mod report;
 pub mod server;
 pub mod state;

@@ -17,6 +17,7 @@ use crate::{
     enroll::authority::Authority,
     finding,
     ingest::{MESSAGE_BYTES_MAX, keeper::Keeper, service::Service},
+    probes::Orders,
     state::{State, write_private},
     store::{Connection, Store, migrate::migrate},
 };
@@ -159,6 +160,13 @@ pub async fn serve(
             return Err(error);
         }
     };
+    let orders = match Orders::start(backend.store.clone(), stopped.clone()).await {
+        Ok(orders) => orders,
+        Err(error) => {
+            backend.close().await;
+            return Err(error).context("reading the orders to sensors");
+        }
+    };
     first_policy(&config, &keeper).await;
     let findings = finding::start(
         backend.store.clone(),
@@ -170,7 +178,12 @@ pub async fn serve(
     if let Some(file) = config.assets_file.clone() {
         tokio::spawn(assets::keep(file, backend.store.clone(), stopped.clone()));
     }
-    let service = Service::new(keeper.clone(), config.ingest.streams_max, stopped.clone());
+    let service = Service::new(
+        keeper.clone(),
+        orders.book(),
+        config.ingest.streams_max,
+        stopped.clone(),
+    );
     let grpc = tokio::spawn(serve_ingest(
         ingest,
         service,
@@ -186,6 +199,7 @@ pub async fn serve(
         api_port,
         backend.store.clone(),
         keeper,
+        orders,
         config.retention_days,
     );
     let http = tokio::spawn(api::serve(api, api_state, stopped));

@@ -4,14 +4,15 @@
 //! it is bounded, and what does not fit is counted by the kernel side.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use gnomon_policy::Policy;
 
-use crate::event::{Event, UnixNs};
+use crate::duty::Until;
+use crate::event::{self, Event, LossReason, UnixNs};
 use crate::host::LiveHost;
+use crate::kernel::Gone;
 use crate::observation::{Body, Coverage, CoverageState, HostName, Observation, Stats};
 use crate::own;
 use crate::pipeline::{Limits, Output, Pipeline};
@@ -25,8 +26,10 @@ const QUIET_WAIT: Duration = Duration::from_millis(250);
 /// what it is for. The first event after a pause is taken at once, and of many none waits.
 const GATHER: Duration = Duration::from_millis(20);
 const FEW_EVENTS: usize = 64;
-/// Statistics are stated this often.
-const STATS_EVERY: Duration = Duration::from_secs(60);
+/// Statistics are stated this often, and the live links compared with those that should be there.
+pub(crate) const STATS_EVERY: Duration = Duration::from_secs(60);
+/// What coverage calls all probes together.
+pub(crate) const PROBES: &str = "probes";
 
 /// Silent flows are looked at again within so long after their time.
 const PASSES_RENEWED: Duration = Duration::from_nanos(sensor_abi::flow::PASSES_RENEWED_NS);
@@ -35,6 +38,7 @@ const PASSES_RENEWED: Duration = Duration::from_nanos(sensor_abi::flow::PASSES_R
 const DRAIN_TURNS_MAX: usize = 256;
 
 /// What a sensor is started with.
+#[derive(Clone)]
 pub struct Settings {
     /// The name that is shown.
     pub host_name: HostName,
@@ -59,14 +63,21 @@ pub trait Sink {
     fn policy(&mut self) -> Option<Policy> {
         None
     }
+    /// Nothing more will come.
+    ///
+    /// # Errors
+    /// What was taken is not safe.
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A sensor that is attached, or captures.
 pub struct Agent {
     source: Source,
     pipeline: Pipeline,
-    /// What could not be had, until it is stated.
-    missing: Vec<Observation>,
+    /// What is attached and what could not be had, until it is stated.
+    coverage: Vec<Observation>,
     stats_at: Instant,
     passes_at: Instant,
 }
@@ -91,13 +102,13 @@ impl Agent {
         before
             .into_iter()
             .for_each(|event| pipeline.push(event, &mut output));
-        let missing = gaps
-            .into_iter()
-            .map(|(what, state, reason)| coverage(&what, state, reason));
+        let mut coverage = coverage_of(&source.hooks());
+        let gaps = gaps.into_iter();
+        coverage.extend(gaps.map(|(what, state, reason)| of_host(&what, state, reason)));
         Ok(Self {
             source,
             pipeline,
-            missing: missing.collect(),
+            coverage,
             stats_at: Instant::now(),
             passes_at: Instant::now(),
         })
@@ -109,22 +120,15 @@ impl Agent {
         self.source.summary()
     }
 
-    /// Runs until `stop` is set or `duration` is over. Ends with statistics.
+    /// Runs until it is over. Ends with statistics.
     ///
     /// # Errors
     /// What `sink` says, and when the source of events cannot be read.
-    pub fn run(
-        &mut self,
-        stop: &AtomicBool,
-        duration: Option<Duration>,
-        sink: &mut dyn Sink,
-    ) -> Result<()> {
-        std::mem::take(&mut self.missing)
+    pub fn run(&mut self, until: &mut Until<'_>, sink: &mut dyn Sink) -> Result<()> {
+        std::mem::take(&mut self.coverage)
             .into_iter()
-            .try_for_each(|missing| sink.take(missing))?;
-        own::step_forward();
-        let until = duration.and_then(|duration| Instant::now().checked_add(duration));
-        while !stop.load(Ordering::Relaxed) && until.is_none_or(|until| Instant::now() < until) {
+            .try_for_each(|coverage| sink.take(coverage))?;
+        while !until.is_over() && until.gate.off().is_none() {
             if let Some(policy) = sink.policy() {
                 self.pipeline.set_policy(policy);
             }
@@ -139,15 +143,13 @@ impl Agent {
     }
 
     /// One turn: events, what follows from them, statistics when they are due.
-    fn turn(&mut self, until: Option<Instant>, sink: &mut dyn Sink) -> Result<()> {
-        let mut wait = if self.pipeline.is_quiet() {
+    fn turn(&mut self, until: &mut Until<'_>, sink: &mut dyn Sink) -> Result<()> {
+        let wait = if self.pipeline.is_quiet() {
             QUIET_WAIT
         } else {
             BUSY_WAIT
         };
-        if let Some(until) = until {
-            wait = wait.min(until.saturating_duration_since(Instant::now()));
-        }
+        let wait = until.at_most(wait);
         let mut events: Vec<Event> = Vec::new();
         let count = self
             .source
@@ -169,6 +171,8 @@ impl Agent {
         }
         if self.stats_at.elapsed() >= STATS_EVERY {
             self.stats_at = Instant::now();
+            until.gate.beat();
+            self.look_after_links(sink)?;
             let stats = self.stats(sink);
             sink.take(stats)?;
         }
@@ -178,6 +182,39 @@ impl Agent {
             std::thread::park_timeout(GATHER);
         }
         Ok(())
+    }
+
+    /// States which probes have been detached by somebody else, and which of them are attached again.
+    fn look_after_links(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let gone = match self.source.check_links() {
+            Ok(gone) => gone,
+            Err(error) => {
+                tracing::warn!(%error, "the probes cannot be looked after; is /proc mounted?");
+                return Ok(());
+            }
+        };
+        let hooks = self.source.hooks();
+        let mut output = Output::default();
+        for Gone { hook, again } in gone {
+            tracing::error!(hook, ?again, "a probe was detached by somebody else");
+            let missed = Event {
+                time: now(),
+                body: event::Body::Lost {
+                    reason: LossReason::ProbeDetached,
+                    count: 1,
+                },
+            };
+            self.pipeline.push(missed, &mut output);
+            let why = "detached by somebody else while the sensor ran".to_owned();
+            sink.take(of_host(&hook, CoverageState::Detached, why))?;
+            if again.is_err() {
+                continue;
+            }
+            let tier = hooks.get(&hook).map_or("", String::as_str);
+            let how = format!("tier {tier}, attached again after it was detached by somebody else");
+            sink.take(of_host(&hook, CoverageState::Decoded, how))?;
+        }
+        self.apply(output, sink)
     }
 
     /// Takes what the kernel had to say until now.
@@ -232,28 +269,53 @@ impl Agent {
         for (reason, count) in lost {
             *named.entry(reason.name()).or_default() += count;
         }
-        let own = own::usage();
-        let stats = Stats {
+        stats(Stats {
             tier: self.source.hooks(),
             messages: counters.messages,
             bytes: counters.bytes,
-            lost: named
-                .into_iter()
-                .map(|(reason, count)| (reason.to_owned(), count))
-                .collect(),
+            lost: owned(named),
             ring_bytes: self.source.ring_bytes(),
             map_bytes: self.source.map_bytes(),
-            cpu_ms: own.cpu_ms,
-            rss_bytes: own.rss_bytes,
-        };
-        Observation {
-            time: now(),
-            body: Body::Stats(stats),
-        }
+            ..Stats::default()
+        })
     }
 }
 
-fn coverage(what: &str, state: CoverageState, reason: String) -> Observation {
+/// Losses as they are stated.
+pub(crate) fn owned(losses: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    losses
+        .into_iter()
+        .map(|(reason, count)| (reason.to_owned(), count))
+        .collect()
+}
+
+/// Statistics of this moment, with what this process uses.
+pub(crate) fn stats(stats: Stats) -> Observation {
+    let own = own::usage();
+    Observation {
+        time: now(),
+        body: Body::Stats(Stats {
+            cpu_ms: own.cpu_ms,
+            rss_bytes: own.rss_bytes,
+            ..stats
+        }),
+    }
+}
+
+/// How each hook stands at the start: it takes back what an earlier start may have said of it.
+fn coverage_of(hooks: &BTreeMap<String, String>) -> Vec<Observation> {
+    let probes = of_host(PROBES, CoverageState::Decoded, "attached".to_owned());
+    let each = hooks
+        .iter()
+        .map(|(hook, state)| match state.strip_prefix("off: ") {
+            Some(reason) => of_host(hook, CoverageState::Detached, reason.to_owned()),
+            None => of_host(hook, CoverageState::Decoded, format!("tier {state}")),
+        });
+    std::iter::once(probes).chain(each).collect()
+}
+
+/// What holds of the host as a whole.
+pub(crate) fn of_host(what: &str, state: CoverageState, reason: String) -> Observation {
     let coverage = Coverage {
         process: None,
         what: what.to_owned(),

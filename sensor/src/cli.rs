@@ -14,8 +14,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use gnomon_policy::Policy;
+use gnomon_sensor::kernel;
+use gnomon_sensor::kernel::confine::{Means, confine};
 use gnomon_sensor::observation::HostName;
 use gnomon_sensor::output::{self, escaped};
+use gnomon_sensor::own;
 
 /// Sees every MCP conversation of this Linux host.
 #[derive(Parser)]
@@ -79,6 +82,22 @@ fn complain(text: &str) {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &io::Error| error.kind() == ErrorKind::BrokenPipe;
     error.downcast_ref::<io::Error>().is_some_and(broken)
+}
+
+/// Takes the reader's place in the queue for processors, then gives up every right that is not needed from here on. To be
+/// called before there is a second thread, and after whatever needs those rights. Where the kernel cannot do it, the sensor
+/// works with more rights than it needs, and says so.
+fn give_up_rights() {
+    own::step_forward();
+    // Afterwards the kernel hides them.
+    kernel::find_pages();
+    // Whether packets have to be captured shows when programs are refused.
+    if let Err(error) = confine(Means::Capture) {
+        complain(&format!(
+            "{:#}; the sensor has more rights than it needs",
+            anyhow::Error::from(error)
+        ));
+    }
 }
 
 /// The policy of a file, or the empty one. Warnings go to standard error.

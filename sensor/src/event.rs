@@ -284,6 +284,8 @@ pub enum LossReason {
     UnjudgedCap,
     /// The kernel refused to run a program within itself (`recursion_misses`).
     Recursion,
+    /// A probe was detached by somebody else, and was away for a while: counted once each time.
+    ProbeDetached,
     /// A call made with the 32-bit ABI whose arguments could not be read.
     CompatCall,
     /// Bytes went past all user memory of this host (splice, sendfile, tee).
@@ -328,6 +330,7 @@ impl LossReason {
             Self::MessageCap => "message_cap",
             Self::UnjudgedCap => "unjudged_cap",
             Self::Recursion => "recursion",
+            Self::ProbeDetached => "probe_detached",
             Self::CompatCall => "compat_call",
             Self::Spliced => "spliced",
             Self::BadRecord => "bad_record",

@@ -7,6 +7,7 @@
 
 mod batch;
 mod link;
+mod order;
 mod task;
 mod wire;
 
@@ -23,7 +24,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Collector, Config};
 use crate::observation::{HostName, Observation};
+use crate::own;
 use crate::spool::{Folder, FolderError, Loss, Spool, SpoolLoss};
+use crate::switch::ORDER_FILE;
 
 /// A full queue is waited for at most this long.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -37,6 +40,8 @@ pub struct Settings {
     pub collector: Collector,
     /// Folder of the spool.
     pub spool: PathBuf,
+    /// File that keeps the collector's order to have probes off.
+    pub order: PathBuf,
     /// Bytes that the spool may take.
     pub spool_bytes_max: u64,
     /// Observations that may wait in memory.
@@ -50,6 +55,7 @@ impl From<&Config> for Settings {
         Self {
             collector: config.collector.clone(),
             spool: config.state_dir.join("spool"),
+            order: config.state_dir.join(ORDER_FILE),
             spool_bytes_max: config.limits.spool_bytes_max,
             queue_observations_max: config.limits.queue_observations_max,
             host_name: config.host_name.clone(),
@@ -167,6 +173,7 @@ impl Exporter {
         let thread = std::thread::Builder::new()
             .name("gnomon-export".into())
             .spawn(move || {
+                own::step_back();
                 let result = runtime.block_on(task::run(settings, spool, ends));
                 // Everything of ours is done; a name that is being looked up is not waited for.
                 runtime.shutdown_background();

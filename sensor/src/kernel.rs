@@ -7,9 +7,11 @@
 mod attach;
 mod capability;
 pub mod clock;
+pub mod confine;
 mod error;
 mod hook;
 mod judge;
+mod links;
 mod load;
 mod losses;
 pub(crate) mod packet;
@@ -22,8 +24,10 @@ mod warning;
 
 pub use error::AttachError;
 pub use judge::Judge;
+pub use links::Gone;
 pub use load::{Kernel, Settings, Tier};
 pub use losses::Losses;
+pub use pages::find_pages;
 pub use raw::decode;
 pub(crate) use raw::{arguments, held_state, length as record_length};
 pub use ring::Ring;

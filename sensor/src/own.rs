@@ -9,12 +9,20 @@ const TICK_MS: u64 = 10;
 /// before the ring buffer is full. One thread has it, so it never takes more than one processor.
 const NICE: i32 = -5;
 
-/// Puts the calling thread, and those that it starts from now on, before ordinary ones. Without the right to do so it
-/// stays where it is, and a busy host loses more, which is counted.
+/// Puts the calling thread before ordinary ones, and those that it starts from now on unless they [`step_back`]. Without
+/// the right to do so it stays where it is, and a busy host loses more, which is counted.
 pub fn step_forward() {
     // On Linux this is the thread, not the process: setpriority(2), "C library/kernel differences".
     if let Err(error) = rustix::process::setpriority_process(None, NICE) {
         tracing::debug!(%error, "the reader stays at ordinary priority");
+    }
+}
+
+/// Puts the calling thread among ordinary ones: for threads that nothing waits for.
+pub fn step_back() {
+    // To become less urgent takes no right.
+    if let Err(error) = rustix::process::setpriority_process(None, 0) {
+        tracing::debug!(%error, "a thread stays at the reader's priority");
     }
 }
 

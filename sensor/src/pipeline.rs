@@ -521,6 +521,7 @@ const fn is_of_any_flow(reason: LossReason) -> bool {
             | LossReason::EventRingFull
             | LossReason::CaptureFull
             | LossReason::Recursion
+            | LossReason::ProbeDetached
             | LossReason::BadRecord
     )
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::capture::Capture;
 use crate::event::{EndKey, Event, FlowVerdict};
-use crate::kernel::{self, Kernel, Losses, Ring};
+use crate::kernel::{self, Gone, Kernel, Losses, Ring};
 use crate::observation::CoverageState;
 use crate::snapshot;
 
@@ -62,7 +62,10 @@ impl Source {
         let refused = match tier {
             Tier::Capture => "tier 3 was asked for".to_owned(),
             Tier::Best | Tier::Kernel => match Kernel::attach(&kernel::Settings::default()) {
-                Ok(kernel) => return Self::of_kernel(kernel),
+                Ok(kernel) => {
+                    kernel::confine::give_up_capture();
+                    return Self::of_kernel(kernel);
+                }
                 Err(error) if tier == Tier::Kernel => return Err(error.into()),
                 Err(error) => format!("{:#}", anyhow!(error)),
             },
@@ -82,7 +85,7 @@ impl Source {
         let ring = kernel
             .take_ring()
             .context("the ring buffer has one reader")?;
-        let mut gaps = missing_hooks(&kernel.hooks());
+        let mut gaps = Vec::new();
         let before = snapshot::snapshot(&mut kernel).unwrap_or_else(|error| {
             let reason = format!("{error}: what ran before the sensor is not attributed");
             gaps.push(("snapshot".to_owned(), CoverageState::Late, reason));
@@ -142,6 +145,17 @@ impl Source {
         }
     }
 
+    /// See [`Kernel::check_links`].
+    ///
+    /// # Errors
+    /// See [`Kernel::check_links`].
+    pub fn check_links(&mut self) -> io::Result<Vec<Gone>> {
+        match self {
+            Self::Kernel(kernel) => kernel.0.check_links(),
+            Self::Capture(_) => Ok(Vec::new()),
+        }
+    }
+
     /// What was lost before it became an event, by reason. Only ever grows.
     #[must_use]
     pub fn losses(&self) -> Losses {
@@ -194,14 +208,6 @@ impl Source {
             ),
         }
     }
-}
-
-fn missing_hooks(hooks: &BTreeMap<String, String>) -> Vec<Gap> {
-    let off = hooks.iter().filter_map(|(hook, state)| {
-        let reason = state.strip_prefix("off: ")?.to_owned();
-        Some((hook.clone(), CoverageState::Detached, reason))
-    });
-    off.collect()
 }
 
 /// What capturing does not see, whatever is captured.

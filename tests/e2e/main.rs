@@ -9,6 +9,7 @@ mod clients;
 mod findings;
 mod full_disk;
 mod gateway;
+mod harm;
 mod http;
 mod listeners;
 mod matrix;

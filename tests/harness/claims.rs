@@ -30,7 +30,8 @@ impl Watch {
     pub fn start(folder: &Path) -> Result<Self> {
         host::share()?;
         let mut command = Command::new(program("gnomon-sensor")?);
-        command.args(["watch", "--format", "json"]);
+        // Tests that failed have killed others.
+        command.args(["watch", "--format", "json", "--force-attach"]);
         let mut process = Process::start("watch", folder, command)?;
         process.says("gnomon-sensor: ready", READY_LIMIT)?;
         Ok(Self { process })

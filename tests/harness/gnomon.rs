@@ -132,11 +132,20 @@ impl Gnomon {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_sensor(&mut self) -> Result<()> {
+        self.start_sensor_with(&[])
+    }
+
+    /// The same with further arguments of `gnomon-sensor run`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_sensor_with(&mut self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new(program("gnomon-sensor")?);
         command
             .arg("run")
             .arg("--config")
-            .arg(self.path("sensor.toml"));
+            .arg(self.path("sensor.toml"))
+            .args(arguments);
         let mut process = Process::start("sensor", self.folder.path(), command)?;
         process.says("gnomon-sensor: ready", READY_LIMIT)?;
         self.sensor = Some(process);
@@ -171,20 +180,16 @@ impl Gnomon {
     /// # Errors
     /// One does not stop in time, or says that it failed.
     pub fn stop(&mut self, signal: Signal) -> Result<()> {
-        for (name, process) in [
-            ("sensor", self.sensor.take()),
-            ("collector", self.collector.take()),
-        ] {
-            let Some(mut process) = process else { continue };
-            process.signal(signal)?;
-            let status = process.wait(STOP_LIMIT)?;
-            ensure!(
-                matches!(signal, Signal::Kill) || status.success(),
-                "{name} ended with {status}: {}",
-                process.stderr()
-            );
-        }
-        Ok(())
+        self.stop_sensor(signal)?;
+        stopped("collector", self.collector.take(), signal)
+    }
+
+    /// The same of the sensor alone.
+    ///
+    /// # Errors
+    /// As [`Self::stop`].
+    pub fn stop_sensor(&mut self, signal: Signal) -> Result<()> {
+        stopped("sensor", self.sensor.take(), signal)
     }
 
     /// A field of the collector's endpoint.json.
@@ -215,4 +220,18 @@ impl Gnomon {
             .arg(self.path("collector.toml"));
         Ok(command)
     }
+}
+
+fn stopped(name: &str, process: Option<Process>, signal: Signal) -> Result<()> {
+    let Some(mut process) = process else {
+        return Ok(());
+    };
+    process.signal(signal)?;
+    let status = process.wait(STOP_LIMIT)?;
+    ensure!(
+        matches!(signal, Signal::Kill) || status.success(),
+        "{name} ended with {status}: {}",
+        process.stderr()
+    );
+    Ok(())
 }

@@ -81,9 +81,9 @@ enum Action {
     },
     /// Tool definitions: every version of each, by digest
     Tools(view::tools::Filters),
-    /// Sensors and how they do
-    Sensors(view::sensors::Filters),
-    /// What sensors cannot read, and why
+    /// Sensors and how they do; their probes off or on
+    Sensors(view::sensors::Asked),
+    /// What sensors read, what they cannot, and why
     Coverage(view::coverage::Filters),
     /// Ask in SQL; read-only and bounded
     Sql(sql::Question),
@@ -143,7 +143,13 @@ impl Command {
             }
             Action::Show { action } => action.run(&api, format),
             Action::Tools(filters) => list(&api, &view::tools::VIEW, &filters.pairs(), format),
-            Action::Sensors(filters) => list(&api, &view::sensors::VIEW, &filters.pairs(), format),
+            Action::Sensors(view::sensors::Asked {
+                action: Some(action),
+                ..
+            }) => action.run(&api, format),
+            Action::Sensors(asked) => {
+                list(&api, &view::sensors::VIEW, &asked.filters.pairs(), format)
+            }
             Action::Coverage(filters) => {
                 list(&api, &view::coverage::VIEW, &filters.pairs(), format)
             }

@@ -12,6 +12,7 @@ mod format;
 mod page;
 mod place;
 mod policy;
+mod probes;
 mod report;
 mod show;
 mod sql;

@@ -96,7 +96,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 /// Who is at the keyboard, for the record: by the environment's word, else the name of this process's user.
-fn author() -> String {
+pub(crate) fn author() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     variable("SUDO_USER")
         .or_else(|| variable("USER"))

@@ -144,7 +144,7 @@ fn of_statement(error: &StoreError, at: &str) -> ApiError {
             "over a limit of time, memory or rows: narrow the question, or add LIMIT"
         }
         Some(497 | 164) => {
-            "only reading the views is allowed: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, findings, finding_history, policies, remotes, assets, addresses, stats"
+            "only reading the views is allowed: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, findings, finding_history, policies, probe_orders, remotes, assets, addresses, stats"
         }
         Some(60 | 47) => "SHOW TABLES and DESCRIBE sessions tell what there is",
         Some(62) => "check the statement's syntax",

@@ -11,7 +11,9 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{State, auth, error::ApiError, listing, page, policy, report, show, sql, status};
+use super::{
+    State, auth, error::ApiError, listing, page, policy, probes, report, show, sql, status,
+};
 use crate::ui::PAGES;
 
 const BODY_BYTES_MAX: usize = 2 << 20;
@@ -25,6 +27,7 @@ const REPORT: &str = "/api/v1/report";
 pub(super) fn router(state: State) -> Router {
     let api = Router::new()
         .route("/api/v1/policy", get(policy::show).post(policy::apply))
+        .route("/api/v1/probes", post(probes::give))
         .route("/api/v1/sql", post(sql::query))
         .route("/api/v1/show/{what}", get(show::show))
         .route("/api/v1/page-link", post(page::link))
@@ -76,7 +79,7 @@ async fn not_so(request: Request) -> ApiError {
         StatusCode::METHOD_NOT_ALLOWED,
         format!("{} is not for this path", request.method()),
         request.uri().path(),
-        "views, policy, health and pages take GET; sql, policy and page-link take POST",
+        "views, policy, health and pages take GET; sql, policy, probes and page-link take POST",
     )
 }
 

@@ -10,7 +10,7 @@ SELECT
     arrayConcat(
         groupUniqArray(24)(g.reason),
         if(countIf(g.reason IN ('map_full', 'unjudged_cap', 'compat_call', 'queue_full', 'too_large', 'spool_full',
-                                'spool_corrupt', 'rejected')) > 0, ['sessions_missing'], [])) AS marks
+                                'spool_corrupt', 'rejected', 'probe_detached')) > 0, ['sessions_missing'], [])) AS marks
 FROM
 (
     -- Counts grow until the sensor starts anew. The hour before the day is what the first of them is held against.
@@ -31,5 +31,19 @@ FROM
     ) AS p
     GROUP BY p.host, p.reason
     HAVING notEmpty(grown)
+    UNION ALL
+    -- Off or detached now. A hook that never was attached is a matter of the kernel, not a loss.
+    SELECT
+        d.host AS host, if(d.what = 'probes', 'probes_off', 'probe_detached') AS reason,
+        [] AS points, [] AS grown, d.last AS first, d.last AS last
+    FROM
+    (
+        SELECT c.host AS host, c.what AS what, max(c.time) AS last
+        FROM coverage_fact AS c
+        WHERE c.pid IS NULL
+        GROUP BY c.host, c.what
+        HAVING argMax(c.state, tuple(c.time, c.sequence, c.position)) = 'detached'
+            AND (c.what = 'probes' OR countIf(c.state = 'decoded') > 0)
+    ) AS d
 ) AS g
 GROUP BY g.host

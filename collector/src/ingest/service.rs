@@ -17,7 +17,12 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 
 use super::{batch, host::HostId, keeper::Keeper};
-use crate::{clock, policy::Shared, store::row::HelloRow};
+use crate::{
+    clock,
+    policy::Shared,
+    probes::Book,
+    store::row::{HelloRow, ProbeOrderRow},
+};
 
 /// Batches of one stream on their way to ClickHouse, at most.
 const IN_FLIGHT_MAX: usize = 32;
@@ -30,6 +35,7 @@ const HELLO_TEXT_BYTES_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Service {
     keeper: Keeper,
+    orders: watch::Receiver<Arc<Book>>,
     streams: Arc<Semaphore>,
     hosts: Hosts,
     stop: watch::Receiver<bool>,
@@ -83,9 +89,15 @@ impl Service {
 
     /// Over the task that writes.
     #[must_use]
-    pub fn new(keeper: Keeper, streams_max: usize, stop: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        keeper: Keeper,
+        orders: watch::Receiver<Arc<Book>>,
+        streams_max: usize,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             keeper,
+            orders,
             streams: Arc::new(Semaphore::new(streams_max)),
             hosts: Hosts::default(),
             stop,
@@ -112,6 +124,8 @@ impl ingest_server::Ingest for Service {
             host,
             keeper: self.keeper.clone(),
             policy: self.keeper.policy(),
+            orders: self.orders.clone(),
+            ordered: None,
             stop: self.stop.clone(),
             up: request.into_inner(),
             down,
@@ -137,6 +151,9 @@ struct Stream {
     host: HostId,
     keeper: Keeper,
     policy: watch::Receiver<Shared>,
+    orders: watch::Receiver<Arc<Book>>,
+    /// What the sensor was last told of its probes.
+    ordered: Option<Option<ProbeOrderRow>>,
     stop: watch::Receiver<bool>,
     up: Streaming<SensorMessage>,
     down: Down,
@@ -187,6 +204,7 @@ impl Stream {
         };
         self.keeper.hello(hello_row(&self.host, hello)).await;
         self.policy.mark_changed();
+        self.orders.mark_changed();
         Ok(())
     }
 
@@ -206,6 +224,11 @@ impl Stream {
                 }
                 changed = self.policy.changed(), if open => {
                     if changed.is_ok() && let Err(over) = self.send_policy().await {
+                        return over;
+                    }
+                }
+                changed = self.orders.changed(), if open => {
+                    if changed.is_ok() && let Err(over) = self.send_order().await {
                         return over;
                     }
                 }
@@ -287,6 +310,28 @@ impl Stream {
             toml: in_force.toml.clone(),
         };
         self.send(collector_message::Body::Policy(policy)).await
+    }
+
+    /// Tells the sensor what holds for it, where that is news to it. Also that it may have its probes on: it may remember
+    /// an order of before.
+    async fn send_order(&mut self) -> Result<(), Over> {
+        let holds = self
+            .orders
+            .borrow_and_update()
+            .of(self.host.as_str())
+            .cloned();
+        if self.ordered.as_ref() == Some(&holds) {
+            return Ok(());
+        }
+        let probes = holds
+            .as_ref()
+            .map_or_else(v1::Probes::default, |order| v1::Probes {
+                off: order.off != 0,
+                author: order.author.clone(),
+                reason: order.reason.clone(),
+            });
+        self.ordered = Some(holds);
+        self.send(collector_message::Body::Probes(probes)).await
     }
 
     async fn send(&mut self, body: collector_message::Body) -> Result<(), Over> {

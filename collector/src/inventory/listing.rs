@@ -67,7 +67,7 @@ impl Narrowed {
 const SESSION_OF_CALL: &str = "(host, session) IN (SELECT host, id FROM sessions WHERE ";
 
 /// Every listing there is.
-pub const VIEWS: [View; 11] = [
+pub const VIEWS: [View; 12] = [
     View {
         name: "sessions",
         order: "started DESC, host, id",
@@ -169,7 +169,11 @@ pub const VIEWS: [View; 11] = [
         filters: &[
             ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
             ("user", "lowerUTF8(user) = lowerUTF8({user:String})"),
-            ("state", "lowerUTF8(state) = lowerUTF8({state:String})"),
+            // A gap is everything but what is read.
+            (
+                "state",
+                "if(lowerUTF8({state:String}) = 'gap', state != 'decoded', lowerUTF8(state) = lowerUTF8({state:String}))",
+            ),
         ],
     },
     View {
@@ -255,6 +259,15 @@ pub const VIEWS: [View; 11] = [
         order: "time DESC, id, number DESC",
         time: "time",
         filters: &[("finding", "id = {finding:String}")],
+    },
+    View {
+        name: "probe_orders",
+        order: "ordered DESC, host",
+        time: "ordered",
+        filters: &[
+            ("host", "lowerUTF8(host) = lowerUTF8({host:String})"),
+            ("author", "lowerUTF8(author) = lowerUTF8({author:String})"),
+        ],
     },
     View {
         name: "policies",

@@ -15,7 +15,7 @@ pub fn of(view: &str, filter: &str) -> Option<Vec<&'static str>> {
         (_, "route") => ROUTES,
         ("sessions", "state") => &["open", "ended"],
         ("listeners" | "findings", "state") => &["open", "closed"],
-        ("coverage", "state") => &["decoded", "opaque", "late", "detached", "shed"],
+        ("coverage", "state") => &["gap", "decoded", "opaque", "late", "detached", "shed"],
         (_, "status") => &["ok", "error", "tool_error", "cancelled", "unanswered"],
         (_, "severity") => &["low", "medium", "high", "critical"],
         (_, "mcp") => &["seen", "probed", "unknown"],

@@ -13,7 +13,7 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
@@ -29,6 +29,7 @@ const STEPS: [(&str, &str); 6] = [
         "0006_listeners",
         include_str!("../../schema/0006_listeners.sql"),
     ),
+    ("0007_probes", include_str!("../../schema/0007_probes.sql")),
 ];
 /// The documented views.
 pub const VIEWS: &str = include_str!("../../schema/views.sql");

@@ -266,6 +266,20 @@ pub struct FindingRow {
     pub digest: u64,
 }
 
+/// `probe_order`
+#[derive(Clone, Debug, PartialEq, Eq, Row, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ProbeOrderRow {
+    /// Empty: all.
+    pub host: String,
+    /// Rises with every order.
+    pub ordered: Micros,
+    pub author: String,
+    /// 1: probes off.
+    pub off: u8,
+    pub reason: String,
+}
+
 /// `asset_list`
 #[derive(Clone, Debug, Row, Serialize, Deserialize)]
 #[allow(missing_docs)]

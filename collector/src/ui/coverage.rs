@@ -39,12 +39,12 @@ pub(super) static LIST: List = List {
         Filter::Choice(
             "state",
             "State",
-            &["opaque", "late", "detached", "shed", "decoded"],
+            &["gap", "opaque", "late", "detached", "shed", "decoded"],
         ),
         Filter::HOST,
         Filter::USER,
     ],
-    default: None,
+    default: Some(("state", "gap")),
     empty,
 };
 

@@ -37,6 +37,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
     let here = [("host", name)];
     let seen_on = [("host", name), ("mcp", "seen")];
     let open = [("host", name), ("state", "open")];
+    let gaps = [("host", name), ("state", "gap")];
     let (found, used, seen, listening, unread) = tokio::try_join!(
         first_of(asked, "Open findings", &findings::LIST, &open, 10, "None."),
         first_of(
@@ -67,7 +68,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
             asked,
             "What could not be read",
             &coverage::LIST,
-            &here,
+            &gaps,
             10,
             "Nothing was reported."
         ),
@@ -127,9 +128,16 @@ fn hooks(row: &Row) -> Markup {
         @if hooks.is_empty() { p.empty { "The sensor has not told yet; it does so once a minute." } }
         ul.pairs {
             @for (hook, tier) in hooks {
-                li { span.id { (text_up_to(hook, 80)) } span { "tier " (text_up_to(tier.as_str().unwrap_or("unknown"), 20)) } }
+                li { span.id { (text_up_to(hook, 80)) } span { (standing(tier.as_str().unwrap_or("unknown"))) } }
             }
         }
+    }
+}
+
+/// A tier, or why there is none.
+fn standing(tier: &str) -> Markup {
+    html! {
+        @if tier.starts_with("off") { (text_up_to(tier, 300)) } @else { "tier " (text_up_to(tier, 20)) }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{
     collector::{Collector, poll},
     engine::Bare,
-    observations::{call, http, listener, others, process, session, stats, stdio},
+    observations::{call, hook, http, listener, others, process, session, stats, stdio},
     sensor::Sensor,
 };
 
@@ -316,6 +316,54 @@ async fn gaps_and_exposure_are_findings() {
         "{}",
         collector.log()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_that_are_off_or_detached_are_a_finding_until_they_are_on() {
+    let Some(collector) = Collector::started() else {
+        return;
+    };
+    let mut sensor = Sensor::connect(&collector.ingest(), &collector.certify("web-01"))
+        .await
+        .expect("connected");
+    let tags = |state: &str, expected: &[&str]| {
+        poll(&format!("{state} {expected:?}"), 60, || {
+            let rows = collector.get("/api/v1/findings?class=coverage_lost").rows();
+            assert!(rows.len() <= 1, "{rows:?}");
+            let row = rows.into_iter().next()?;
+            let fits = row["state"] == state
+                && (state == "closed" || row["tags"] == serde_json::json!(expected));
+            fits.then_some(row)
+        })
+    };
+    // A hook that this kernel never had is no loss.
+    let begin = vec![
+        hook("probes", "decoded"),
+        hook("tp_btf/sys_exit", "decoded"),
+        hook("fentry/pipe_write", "detached"),
+    ];
+    sensor.store(1, begin).await.expect("stored");
+    let off = vec![hook("probes", "detached")];
+    sensor.store(2, off).await.expect("stored");
+    let row = tags("open", &["probes_off"]);
+    assert_eq!(
+        (&row["severity"], &row["subject"]),
+        (&"medium".into(), &"web-01".into())
+    );
+    let gaps = collector.get("/api/v1/coverage?state=gap").rows();
+    let named: Vec<&str> = gaps.iter().filter_map(|row| row["what"].as_str()).collect();
+    assert!(named.len() == 2 && named.contains(&"probes"), "{gaps:?}");
+    assert_eq!(collector.get("/api/v1/coverage").rows().len(), 3);
+
+    let on = vec![
+        hook("probes", "decoded"),
+        hook("tp_btf/sys_exit", "detached"),
+    ];
+    sensor.store(3, on).await.expect("stored");
+    tags("open", &["probe_detached", "sessions_missing"]);
+    let on = vec![hook("tp_btf/sys_exit", "decoded")];
+    sensor.store(4, on).await.expect("stored");
+    assert_eq!(tags("closed", &[])["closed_reason"], "gone");
 }
 
 /// Ten thousand sessions with two thousand servers: the figures of docs/findings.md are printed here.

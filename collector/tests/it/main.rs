@@ -12,6 +12,7 @@ mod listeners;
 mod observations;
 mod page;
 mod policy;
+mod probes;
 mod report;
 mod sensor;
 mod sql;

@@ -124,6 +124,16 @@ pub(crate) fn stats(lost: u64) -> Observation {
     }))
 }
 
+/// How a hook of the host stands.
+pub(crate) fn hook(what: &str, state: &str) -> Observation {
+    observed(Body::Coverage(Coverage {
+        process: None,
+        what: what.to_owned(),
+        state: state.to_owned(),
+        reason: some("as it is"),
+    }))
+}
+
 /// A listener on which MCP was seen.
 pub(crate) fn listener(address: &str, port: u32, exposure: &str) -> Observation {
     observed(Body::Listener(Listener {

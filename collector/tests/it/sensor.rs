@@ -30,6 +30,8 @@ pub(crate) enum Told {
     Ack(u64),
     Reject(u64, String),
     Policy(u64),
+    /// Whether probes may be on, and what was said of it.
+    Probes(bool, String),
 }
 
 pub(crate) fn tls(ca: &Path, identity: Option<&Path>) -> ClientTlsConfig {
@@ -121,8 +123,18 @@ impl Sensor {
             .await;
     }
 
-    /// The next thing the collector says; an error when the stream is over or silent for a minute.
+    /// The next thing the collector says, but not that probes may be on when nobody ever ordered anything; an error when
+    /// the stream is over or silent for a minute.
     pub(crate) async fn told(&mut self) -> Result<Told, Status> {
+        loop {
+            let told = self.told_any().await?;
+            if told != Told::Probes(true, ": ".to_owned()) {
+                return Ok(told);
+            }
+        }
+    }
+
+    async fn told_any(&mut self) -> Result<Told, Status> {
         let next = tokio::time::timeout(Duration::from_secs(60), self.down.message());
         let message = next
             .await
@@ -132,6 +144,9 @@ impl Sensor {
             collector_message::Body::Ack(ack) => Told::Ack(ack.sequence),
             collector_message::Body::Reject(reject) => Told::Reject(reject.sequence, reject.reason),
             collector_message::Body::Policy(policy) => Told::Policy(policy.version),
+            collector_message::Body::Probes(probes) => {
+                Told::Probes(!probes.off, format!("{}: {}", probes.author, probes.reason))
+            }
         })
     }
 
@@ -145,7 +160,7 @@ impl Sensor {
         loop {
             match self.told().await? {
                 Told::Ack(acked) if acked == sequence => return Ok(()),
-                Told::Policy(_) | Told::Ack(_) => {}
+                Told::Policy(_) | Told::Ack(_) | Told::Probes(..) => {}
                 Told::Reject(_, reason) => return Err(Status::invalid_argument(reason)),
             }
         }

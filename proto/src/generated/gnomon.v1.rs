@@ -448,7 +448,7 @@ pub mod sensor_message {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CollectorMessage {
-    #[prost(oneof = "collector_message::Body", tags = "1, 2, 3")]
+    #[prost(oneof = "collector_message::Body", tags = "1, 2, 3, 4")]
     pub body: ::core::option::Option<collector_message::Body>,
 }
 /// Nested message and enum types in `CollectorMessage`.
@@ -461,6 +461,8 @@ pub mod collector_message {
         Reject(super::Reject),
         #[prost(message, tag = "3")]
         Policy(super::Policy),
+        #[prost(message, tag = "4")]
+        Probes(super::Probes),
     }
 }
 /// Who the sensor is and what it runs on.
@@ -517,6 +519,17 @@ pub struct Reject {
     pub spool_id: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Whether the sensor may have its probes on: sent after each hello, and when it changes. It holds over a restart of the sensor.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Probes {
+    #[prost(bool, tag = "1")]
+    pub off: bool,
+    /// who ordered it; empty: nobody has ordered anything
+    #[prost(string, tag = "2")]
+    pub author: ::prost::alloc::string::String,
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
 }

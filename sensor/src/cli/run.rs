@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use gnomon_policy::Policy;
-use gnomon_sensor::agent::{Agent, Settings, Sink};
+use gnomon_sensor::agent::{Settings, Sink};
 use gnomon_sensor::config::{self, Config};
+use gnomon_sensor::duty::{self, Until};
 use gnomon_sensor::export::{Exporter, PolicyUpdate};
+use gnomon_sensor::gate::Gate;
+use gnomon_sensor::guard::{Forgive, Guard};
 use gnomon_sensor::observation::Observation;
 use gnomon_sensor::source::Tier;
+use gnomon_sensor::switch::{HOST_FILE, ORDER_FILE, STATE_FILE, Switch};
 use tokio::sync::watch;
 
 /// Watch this host and send what is seen to the collector. Needs root, as `watch` does.
@@ -22,6 +26,9 @@ pub(super) struct Arguments {
     /// Settings.
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
+    /// Attach although the crash guard says no, and forget what it remembers (docs/do-no-harm.md).
+    #[arg(long)]
+    force_attach: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -29,27 +36,38 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let config = Config::load(&arguments.config)?;
     let policy = super::policy(config.policy.as_deref())?;
     let stop = super::stop_signal()?;
-    // First the source: without it there is nothing to send.
-    let mut agent = Agent::start(Settings {
+    let forgive = if arguments.force_attach {
+        Forgive::All
+    } else {
+        Forgive::Nothing
+    };
+    let guard = Guard::open(&config.state_dir, forgive).with_context(|| {
+        let folder = config.state_dir.display();
+        format!("the state folder {folder} cannot be used; check state_dir, its owner and the disk")
+    })?;
+    let files = vec![
+        HOST_FILE.into(),
+        config.state_dir.join(STATE_FILE),
+        config.state_dir.join(ORDER_FILE),
+    ];
+    let mut gate = Gate::new(Switch::new(files), Some(guard));
+    super::give_up_rights();
+    let mut until = Until::new(&stop, None, &mut gate);
+    let settings = Settings {
         host_name: config.host_name.clone(),
         policy,
         tier: Tier::from_environment()?.unwrap_or(config.tier),
-    })?;
-    let exporter = Exporter::start((&config).into()).context("cannot start sending")?;
-    eprintln!(
-        "gnomon-sensor: ready, {}, sending to {}",
-        agent.summary(),
-        config.collector.server
-    );
-    let mut sent = Sent {
-        policy: exporter.policy(),
-        exporter,
     };
-    let outcome = agent.run(&stop, None, &mut sent);
-    sent.exporter
-        .finish()
-        .context("the spool was not closed cleanly")?;
-    outcome
+    // First the source: without it there is nothing to send.
+    duty::serve(&settings, &mut until, &mut |state| {
+        let exporter = Exporter::start((&config).into()).context("cannot start sending")?;
+        let server = &config.collector.server;
+        eprintln!("gnomon-sensor: ready, {state}, sending to {server}");
+        Ok(Box::new(Sent {
+            policy: exporter.policy(),
+            exporter,
+        }))
+    })
 }
 
 struct Sent {
@@ -69,6 +87,12 @@ impl Sink for Sent {
 
     fn losses(&self) -> BTreeMap<&'static str, u64> {
         self.exporter.losses()
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.exporter
+            .finish()
+            .context("the spool was not closed cleanly")
     }
 
     fn policy(&mut self) -> Option<Policy> {

@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use super::batch::{Filling, RunId};
 use super::link::{self, LinkEvent, Sent};
+use super::order;
 use super::{Counters, Link, PolicyUpdate, Settings};
 use crate::observation::Observation;
 use crate::spool::{AppendError, Folder, Sealed, Spool, SpoolId};
@@ -61,6 +62,7 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
         server: settings.collector.server,
         run,
         folder: settings.spool,
+        order: settings.order,
         spool: Some(spool),
         filling: Filling::default(),
         seal_at: None,
@@ -110,6 +112,8 @@ struct Task {
     run: RunId,
     /// Of the spool, to be named in messages.
     folder: PathBuf,
+    /// Where the collector's order to have probes off is kept.
+    order: PathBuf,
     /// Away only while a blocking thread has it.
     spool: Option<Spool<Folder>>,
     filling: Filling,
@@ -261,6 +265,14 @@ impl Task {
                     .with_spool(move |spool| spool.reject(id, sequence))
                     .await;
                 self.complain(result);
+            }
+            LinkEvent::Message(Body::Probes(probes)) => {
+                let (file, off) = (self.order.clone(), probes.off);
+                let kept = tokio::task::spawn_blocking(move || order::keep(&file, &probes)).await;
+                if let Err(cause) = kept.map_err(io::Error::other).flatten() {
+                    error!(%cause, off, file = %self.order.display(),
+                        "the collector's order about the probes cannot be kept, and is not obeyed; make room or repair the disk");
+                }
             }
             LinkEvent::Message(Body::Policy(policy)) => {
                 let v1::Policy { version, toml } = policy;

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::path::{executable_of_gone, open_of};
 use crate::event::{Exec, ProcessKey};
+use crate::own;
 
 /// Files waiting for their turn; more are asked for again later.
 const QUEUE_MAX: usize = 64;
@@ -46,6 +47,7 @@ impl Digests {
         thread::Builder::new()
             .name("digest".into())
             .spawn(move || {
+                own::step_back();
                 for (content, file) in files {
                     let digest = sha256(file);
                     if results.send((content, digest)).is_err() {

@@ -38,28 +38,21 @@ const COMMON: &str = "2";
 pub(super) struct Attached {
     /// Hook → its tier, or `off: reason`.
     pub(super) hooks: BTreeMap<String, String>,
-    /// Names of the attached programs.
-    pub(super) programs: Vec<&'static str>,
+    /// Hooks that are held by a link, each with its program's name in the object.
+    pub(super) programs: Vec<(String, &'static str)>,
     /// Families that are read where they are written, as bits.
     pub(super) covered: u32,
 }
 
 impl Attached {
-    fn note(
-        &mut self,
-        hook: String,
-        program: &'static str,
-        tier: &str,
-        outcome: Result<(), String>,
-    ) {
-        let state = match outcome {
-            Ok(()) => {
-                self.programs.push(program);
-                tier.to_owned()
-            }
-            Err(reason) => format!("off: {reason}"),
-        };
-        self.hooks.insert(hook, state);
+    /// A program that is held by a link.
+    fn hold(&mut self, hook: String, program: &'static str, tier: &str) {
+        self.hooks.insert(hook.clone(), tier.to_owned());
+        self.programs.push((hook, program));
+    }
+
+    fn refuse(&mut self, hook: String, reason: &str) {
+        self.hooks.insert(hook, format!("off: {reason}"));
     }
 }
 
@@ -77,12 +70,18 @@ pub(super) fn attach(
     let mut attached = Attached::default();
     // Iterators first: what can only be refused is known before anything is attached.
     for (name, target) in ITERATORS {
-        let outcome = load_iterator(ebpf, name, target, btf);
-        attached.note(format!("iter/{target}"), name, COMMON, outcome);
+        let hook = format!("iter/{target}");
+        match load_iterator(ebpf, name, target, btf) {
+            Ok(()) => drop(attached.hooks.insert(hook, COMMON.to_owned())),
+            Err(reason) => attached.refuse(hook, &reason),
+        }
     }
     for name in WANTED {
-        let outcome = attach_tracepoint(ebpf, name, btf);
-        attached.note(format!("tp_btf/{name}"), name, COMMON, outcome);
+        let hook = format!("tp_btf/{name}");
+        match attach_tracepoint(ebpf, name, btf) {
+            Ok(()) => attached.hold(hook, name, COMMON),
+            Err(reason) => attached.refuse(hook, &reason),
+        }
     }
     for name in REQUIRED {
         require(&mut attached, ebpf, name, btf)?;
@@ -124,7 +123,7 @@ fn require(
         program: name,
         reason,
     })?;
-    attached.note(format!("tp_btf/{name}"), name, "2", Ok(()));
+    attached.hold(format!("tp_btf/{name}"), name, "2");
     Ok(())
 }
 
@@ -149,7 +148,7 @@ fn attach_family(
         }
     }
     for (name, hook) in done {
-        attached.note(name, hook.program, "1", Ok(()));
+        attached.hold(name, hook.program, "1");
     }
     Ok(())
 }

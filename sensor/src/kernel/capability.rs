@@ -56,6 +56,16 @@ pub(super) fn missing(wanted: &[Capability]) -> Vec<&'static str> {
         .collect()
 }
 
+/// Names of those that these sensors use, in a set as the kernel shows it.
+pub(super) fn names(set: u64) -> Vec<&'static str> {
+    use Capability::{Bpf, DacReadSearch, Perfmon, SysPtrace};
+    [Bpf, Perfmon, SysPtrace, DacReadSearch]
+        .into_iter()
+        .filter(|capability| set & (1 << capability.bit()) != 0)
+        .map(Capability::name)
+        .collect()
+}
+
 fn effective() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     status

@@ -76,6 +76,9 @@ pub enum AttachError {
         /// Which.
         name: &'static str,
     },
+    /// What is attached cannot be looked after.
+    #[error("cannot list this process's own descriptors in /proc/self/fdinfo; mount /proc")]
+    Descriptors(#[source] io::Error),
     /// An iterator's output ended early.
     #[error("cannot read what the kernel lists")]
     Iterator(#[source] io::Error),

@@ -10,10 +10,11 @@ use aya::{
 use sensor_abi::config::Offsets;
 
 use super::{
-    AttachError, Judge, Losses, Ring,
+    AttachError, Gone, Judge, Losses, Ring,
     attach::{self, Attached},
     capability::{self, Capability},
     error::explain,
+    links::Links,
     losses, pages,
     types::Types,
     warning,
@@ -82,6 +83,7 @@ pub struct Kernel {
     judge: Judge,
     drops: PerCpuArray<MapData, u64>,
     attached: Attached,
+    links: Links,
     settings: Settings,
     map_bytes: u64,
 }
@@ -117,14 +119,37 @@ impl Kernel {
         }
         set_data(&mut ebpf, ".data.covered", attached.covered)?;
         Ok(Self {
-            ebpf,
             ring: Some(Ring::new(ring, warnings)),
             judge,
             drops,
+            links: Links::of(&ebpf, &attached.programs).map_err(AttachError::Descriptors)?,
+            ebpf,
             attached,
             settings: *settings,
             map_bytes: map_bytes(settings),
         })
+    }
+
+    /// What should be attached all the time: hook → the kernel's numbers of its links.
+    #[must_use]
+    pub fn intended(&self) -> BTreeMap<String, Vec<u32>> {
+        self.links.intended()
+    }
+
+    /// Compares the live links with the intended ones and attaches again what is gone, once each. What stays away is `off`
+    /// in [`Self::hooks`] from then on.
+    ///
+    /// # Errors
+    /// The descriptors of this process cannot be listed.
+    pub fn check_links(&mut self) -> std::io::Result<Vec<Gone>> {
+        let gone = self.links.check(&mut self.ebpf)?;
+        for Gone { hook, again } in &gone {
+            if let Err(why) = again {
+                let state = format!("off: its link is gone, and cannot be attached again: {why}");
+                self.attached.hooks.insert(hook.clone(), state);
+            }
+        }
+        Ok(gone)
     }
 
     /// The reader of events; there is one, so the second call gives none.
@@ -162,7 +187,7 @@ impl Kernel {
         let mut losses = losses::counted(&self.drops);
         let programs = self.attached.programs.iter();
         let misses = programs
-            .filter_map(|name| self.ebpf.program(name)?.fd().ok())
+            .filter_map(|(_, name)| self.ebpf.program(name)?.fd().ok())
             .map(|fd| losses::recursion_misses(std::os::fd::AsFd::as_fd(fd)))
             .sum::<u64>();
         *losses.entry(LossReason::Recursion).or_default() += misses;

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
+    sync::OnceLock,
 };
 
 use aya::Ebpf;
@@ -17,10 +18,17 @@ const PAGE_SHIFT: u64 = 12;
 /// Lines of /proc/kallsyms that are read at most.
 const SYMBOLS_MAX: usize = 2_000_000;
 
+static FOUND: OnceLock<Option<[u64; 2]>> = OnceLock::new();
+
+/// Finds out where they are, while this process may still know (`CAP_SYSLOG`).
+pub fn find_pages() {
+    FOUND.get_or_init(symbols);
+}
+
 /// Tells the programs. Where it cannot be found out, what is in pages (splice, sendfile, fixed buffers of
 /// io_uring) is counted as not readable.
 pub(super) fn tell(ebpf: &mut Ebpf) -> Result<(), AttachError> {
-    let Some([map, memory]) = symbols() else {
+    let Some([map, memory]) = *FOUND.get_or_init(symbols) else {
         tracing::info!("pages are not read: /proc/kallsyms does not say where they are");
         return Ok(());
     };

@@ -12,10 +12,12 @@ use aya::{
 use super::{
     Settings, Tier,
     capability::{Capability, missing},
+    confine,
     error::explain,
     load, packet,
     types::Types,
 };
+use crate::switch::{HOST_FILE, Switch};
 
 /// One thing that the sensor would like to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,16 @@ pub fn report() -> Vec<Support> {
         ),
     ];
     report.extend(programs());
+    report.push(Support::new(
+        "kill switch",
+        kill_switch(),
+        "probes are off on this host until that file is deleted",
+    ));
+    report.push(Support::new(
+        "confinement",
+        confine::rehearse(),
+        "the sensor works, with more rights than it needs: use a kernel with CONFIG_SECCOMP_FILTER, or let the container have seccomp",
+    ));
     report.extend([
         Support::new(
             "kprobes",
@@ -121,6 +133,14 @@ fn capabilities() -> Support {
         outcome,
         "run as root, or as the service that the package installs",
     )
+}
+
+/// The file of the whole host; a sensor's own is in its state folder.
+fn kill_switch() -> Result<String, String> {
+    match Switch::new(vec![HOST_FILE.into()]).off() {
+        None => Ok(format!("no {HOST_FILE}")),
+        Some(off) => Err(off.to_string()),
+    }
 }
 
 /// The kernel's types, and all members that the programs read.

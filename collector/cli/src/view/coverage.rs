@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{Column, Kind, Pairs, Range, View};
 
-/// What sensors cannot read, and why.
+/// What sensors read by which hook, what they cannot, and why.
 pub(crate) const VIEW: View = View {
     name: "coverage",
     columns,
@@ -12,7 +12,7 @@ pub(crate) const VIEW: View = View {
 
 const EXAMPLES: &str = "\
 Examples:
-  gnomon coverage --state opaque
+  gnomon coverage --state gap
   gnomon coverage --host laptop-17";
 
 fn columns() -> Vec<Column> {
@@ -38,9 +38,9 @@ pub(crate) struct Filters {
     /// Of a process of this user
     #[arg(long, value_name = "USER")]
     user: Option<String>,
-    /// How it stands
+    /// How it stands; gap: anything but decoded
     #[arg(long, value_name = "STATE", ignore_case = true,
-        value_parser = ["decoded", "opaque", "late", "detached", "shed"])]
+        value_parser = ["gap", "decoded", "opaque", "late", "detached", "shed"])]
     state: Option<String>,
     #[command(flatten)]
     range: Range,

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::probes;
+
 use super::{Column, Kind, Pairs, Range, View};
 
 /// Sensors and how they do.
@@ -13,7 +15,8 @@ pub(crate) const VIEW: View = View {
 const EXAMPLES: &str = "\
 Examples:
   gnomon sensors
-  gnomon sensors --since 10m --format json";
+  gnomon sensors --since 10m --format json
+  gnomon sensors disable laptop-17 --reason \"ticket 4711\"";
 
 fn columns() -> Vec<Column> {
     vec![
@@ -38,9 +41,18 @@ fn columns() -> Vec<Column> {
     ]
 }
 
+/// A listing, or an order.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Asked {
+    #[command(subcommand)]
+    pub(crate) action: Option<probes::Action>,
+    #[command(flatten)]
+    pub(crate) filters: Filters,
+}
+
 /// Narrows the listing; all that are given must hold.
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct Filters {
     /// This host
     #[arg(long, value_name = "HOST")]

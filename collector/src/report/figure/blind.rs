@@ -30,17 +30,25 @@ pub(super) const SECTION: Section = Section {
             "",
             "Opaque, late, detached or shed when last heard of.",
             "SELECT uniqExact(g.host, g.pid, g.exe) AS processes\nFROM coverage AS g\n\
-             WHERE g.state != 'decoded' AND g.first_seen < {to} AND g.last_seen >= {from}",
+             WHERE g.pid IS NOT NULL AND g.state != 'decoded' AND g.first_seen < {to} AND g.last_seen >= {from}",
+        ),
+        Figure::value(
+            "blind.off",
+            "Hosts whose probes are off",
+            "",
+            "By the kill switch or the crash guard, as last reported (docs/do-no-harm.md): nothing of what happens there is in the figures above.",
+            "SELECT uniqExact(g.host) AS hosts\nFROM coverage AS g\n\
+             WHERE g.what = 'probes' AND g.pid IS NULL AND g.state = 'detached' AND g.first_seen < {to}",
         ),
         Figure::rows(
             "blind.states",
             "What could not be read, and why",
             Shape::Table,
             "",
-            "SELECT g.state AS state, g.what AS what, g.reason AS reason, uniqExact(g.host, g.pid, g.exe) AS processes, uniqExact(g.host) AS hosts,\n       \
+            "SELECT g.state AS state, g.what AS what, g.reason AS reason, uniqExactIf((g.host, g.pid, g.exe), g.pid IS NOT NULL) AS processes, uniqExact(g.host) AS hosts,\n       \
              arraySort(groupUniqArray(5)(g.exe)) AS programs, max(g.last_seen) AS last_seen\n\
              FROM coverage AS g\nWHERE g.state != 'decoded' AND g.first_seen < {to} AND g.last_seen >= {from}\nGROUP BY state, what, reason\n\
-             ORDER BY processes DESC, state, what, reason\nLIMIT {limit}",
+             ORDER BY hosts DESC, processes DESC, state, what, reason\nLIMIT {limit}",
         ),
         Figure::value(
             "blind.lost",

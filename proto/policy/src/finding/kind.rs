@@ -102,10 +102,21 @@ pub const COVERAGE_LOST: Kind = Kind {
     class: "coverage_lost",
     subject_kind: "host",
     severity: Severity::Low,
-    what: "The sensor of {subject} lost part of what it should have read in the last day: the inventory of this \
-           host may be too small. docs/losses.md says what each tag means.",
+    what: "The sensor of {subject} lost part of what it should have read in the last day, or does not read it now: the \
+           inventory of this host may be too small. docs/losses.md says what each tag means.",
     decide: "give the sensor what it lacks (processor time, disk, the way to the collector), or accept the gap.",
-    marks: &[raises("sessions_missing", "Whole sessions can be missing.")],
+    marks: &[
+        raises("sessions_missing", "Whole sessions can be missing."),
+        raises(
+            "probes_off",
+            "Its probes are off, by the kill switch or the crash guard: nothing is seen there until they are on again. The \
+             host's coverage says why, and how.",
+        ),
+        says(
+            "probe_detached",
+            "Somebody other than the sensor detached one of its probes: the host's coverage says which.",
+        ),
+    ],
 };
 
 /// A sensor that has not been heard of.
