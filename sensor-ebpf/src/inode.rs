@@ -49,38 +49,61 @@ pub struct Known {
 }
 
 /// Bytes from the first to the last of these members, at most: 80 since 5.x, and some reserve.
-const SPAN_BYTES_MAX: usize = 128;
+const SPAN_BYTES_MAX: usize = 88;
 
-/// One read for all members, since this is the price of every call on any file: they lie close.
+/// What is read of an inode. A function of its own, for the bytes it reads at a time would stand on the stack of all that
+/// its callers call.
 ///
 /// # Safety
 /// As for [`key`].
 #[inline(always)]
 pub unsafe fn read(inode: u64) -> Option<Known> {
+    let mut known = MaybeUninit::<Known>::uninit();
+    if read_into(inode, known.as_mut_ptr()) {
+        Some(known.assume_init())
+    } else {
+        None
+    }
+}
+
+/// One read for all members, since this is the price of every call on any file: they lie close.
+#[inline(never)]
+unsafe fn read_into(inode: u64, known: *mut Known) -> bool {
     let first = offset!(inode_mode);
     let span = (offset!(inode_rdev) + 4).wrapping_sub(first);
     let block = offset!(inode_sb).wrapping_sub(first);
     let number = offset!(inode_ino).wrapping_sub(first);
     if span > SPAN_BYTES_MAX || block > span - 8 || number > span - 8 {
-        return Some(Known {
-            mode: kernel(inode, first)?,
-            device: kernel(inode, offset!(inode_rdev))?,
-            block: kernel(inode, offset!(inode_sb))?,
-            number: kernel(inode, offset!(inode_ino))?,
-        });
+        return read_one_by_one(inode, known);
     }
     let mut bytes = MaybeUninit::<[u64; SPAN_BYTES_MAX / 8]>::uninit();
     let start = bytes.as_mut_ptr().cast::<u8>();
     let source = (inode as *const u8).wrapping_add(first);
     if bpf_probe_read_kernel(start.cast(), span as u32, source.cast()) != 0 {
-        return None;
+        return false;
     }
-    Some(Known {
-        mode: read_volatile(start.cast()),
-        device: read_volatile(start.add(span - 4).cast()),
-        block: read_volatile(start.add(block).cast()),
-        number: read_volatile(start.add(number).cast()),
-    })
+    (*known).mode = read_volatile(start.cast());
+    (*known).device = read_volatile(start.add(span - 4).cast());
+    (*known).block = read_volatile(start.add(block).cast());
+    (*known).number = read_volatile(start.add(number).cast());
+    true
+}
+
+#[inline(always)]
+unsafe fn read_one_by_one(inode: u64, known: *mut Known) -> bool {
+    let (Some(mode), Some(device), Some(block), Some(number)) = (
+        kernel(inode, offset!(inode_mode)),
+        kernel(inode, offset!(inode_rdev)),
+        kernel(inode, offset!(inode_sb)),
+        kernel(inode, offset!(inode_ino)),
+    ) else {
+        return false;
+    };
+    (*known).mode = mode;
+    (*known).device = device;
+    (*known).block = block;
+    (*known).number = number;
+    true
 }
 
 /// Its key.

@@ -95,9 +95,11 @@ unsafe fn unseen(flow: *mut FlowState, way: u8) -> u64 {
         return 0;
     }
     lose(direction_of(flow, way), LOST_ON_PASS_BYTES);
-    (*flow)
-        .relook_after_bytes
-        .saturating_sub((*flow).silent_bytes)
+    let (after, silent) = ((*flow).relook_after_bytes, (*flow).silent_bytes);
+    // What passes is not counted, so all of it counts now: should the pass be lost before it is used up, the flow is
+    // looked at again too early rather than too late.
+    (*flow).silent_bytes = after;
+    after.saturating_sub(silent)
 }
 
 /// Does about a call what was decided.

@@ -123,7 +123,7 @@ unsafe fn name(
 }
 
 /// Has the other side of the record's end copied as it reads, seen already or not.
-#[inline(always)]
+#[inline(never)]
 unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
     let end = &raw const (*scratch).record.end;
     let other = match (*end).channel {

@@ -10,7 +10,7 @@ use crate::{emit, end, inode::Object, task};
 ///
 /// # Safety
 /// Called at the return of listen(2), with offsets set.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn tell(fd: u32) {
     if let Some(object) = end::object_of(end::file_of(task::current(), fd)) {
         tell_of(&object);

@@ -139,13 +139,12 @@ unsafe fn leave(regs: u64, returned: i64) {
         return;
     }
     let narrow = registers::is_compat(task::current());
-    let moved = if narrow && compat {
-        compat::decode(&registers)
+    let mut moved = Moved::nothing();
+    if narrow && compat {
+        decode_compat(regs, &mut moved);
     } else if !narrow && native {
-        native::decode(&registers)
-    } else {
-        Moved::nothing()
-    };
+        decode_native(regs, &mut moved);
+    }
     match moved.what {
         What::Nothing => {}
         What::Memory => memory(&moved, narrow, returned),
@@ -153,8 +152,20 @@ unsafe fn leave(regs: u64, returned: i64) {
     }
 }
 
+// Functions of their own: what they need of the stack is given back before anything else is called.
+
+#[inline(never)]
+unsafe fn decode_native(regs: u64, moved: &mut Moved) {
+    *moved = native::decode(&Registers(regs));
+}
+
+#[inline(never)]
+unsafe fn decode_compat(regs: u64, moved: &mut Moved) {
+    *moved = compat::decode(&Registers(regs));
+}
+
 /// A call between memory and a descriptor.
-#[inline(always)]
+#[inline(never)]
 unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     if task::current_tgid() == SELF_TGID.load() {
         return;
@@ -246,7 +257,7 @@ unsafe fn is_read_below(object: &Object) -> bool {
 }
 
 /// A call between two descriptors. What is read is told before what is written.
-#[inline(always)]
+#[inline(never)]
 unsafe fn files(moved: &Moved, returned: i64) {
     let own = task::current_tgid() == SELF_TGID.load();
     if returned < 0 || own || is_covered(family::SPLICE) {

@@ -122,7 +122,7 @@ pub(super) const FAMILIES: [Family; 6] = [
                 SOCKET_FLAGS,
             ),
             entry("unix_release", &["unix_release"], &[To("socket")]),
-            entry("scm_detach_fds", &["scm_detach_fds"], &[Any, Any]),
+            entry("scm_detach_fds", &["scm_detach_fds"], &[Rest]),
         ],
     },
     Family {

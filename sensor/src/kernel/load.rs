@@ -7,7 +7,6 @@ use aya::{
     maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{Iter, ProgramError},
 };
-use sensor_abi::config::Offsets;
 
 use super::{
     AttachError, Gone, Judge, Losses, Ring,
@@ -243,7 +242,6 @@ impl Kernel {
 
 /// The object with its globals and maps set, no program loaded yet.
 pub(super) fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Ebpf, AttachError> {
-    const _: () = assert!(size_of::<Offsets>() % 4 == 0);
     EbpfLoader::new()
         .btf(Some(btf))
         .override_global("OFFSETS", offsets, true)

@@ -35,10 +35,9 @@ fn a_flow_judged_not_mcp_falls_silent_and_is_looked_at_again() {
     // After 64 KiB it is looked at again, and what was missed is told.
     write(&mut writer, &mut reader, &[b'x'; 6000]);
     let again = harness.transfer("the second look", inode, Direction::Write);
-    assert_eq!(
-        (again.lost_before, again.length, again.copied),
-        (60_000, 6000, true)
-    );
+    assert_eq!((again.length, again.copied), (6000, true));
+    // What passed unseen is not counted byte by byte: it is told as more than any message has.
+    assert!(again.lost_before >= 60_000, "{}", again.lost_before);
     // Twice as long the next time.
     harness.judge(key, FlowVerdict::NotMcp);
     for _ in 0..100 {
