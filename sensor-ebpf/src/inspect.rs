@@ -210,7 +210,7 @@ unsafe fn name(scratch: *mut TransferScratch, object: &Object, way: u8) -> bool 
 ///
 /// # Safety
 /// In the context of the task that made the call.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn end_of_stream(object: &Object, fd: u32, way: u8) {
     let Some(flow) = FLOWS.get_ptr_mut(&object.key) else {
         return;

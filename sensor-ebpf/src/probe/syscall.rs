@@ -192,56 +192,71 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
         }
         return;
     }
-    let mut source = moved.source;
-    source.memory = if narrow {
-        copy::memory::NARROW
+    // How many bytes an array of messages is, is not known without looking.
+    let id = if moved.source.form == Form::Messages {
+        0
     } else {
-        copy::memory::WIDE
+        pass::of_key(&object.key)
     };
-    let call = Call {
-        fd: moved.fd,
-        direction,
-        source,
-        returned: returned as u64,
-        // How many bytes an array of messages is, is not known without looking.
-        pass: if source.form == Form::Messages {
-            0
-        } else {
-            pass::of_key(&object.key)
-        },
-    };
-    if call.pass == 0 || !is_let(&call) {
-        look(&object, call);
+    if id == 0 || !is_let(id, direction, returned) {
+        look(&object, id, moved, Looked::of(direction, narrow), returned);
     }
 }
 
 /// The call has a pass: here, below which nothing tells when an object is released, by its number.
 #[inline(always)]
-unsafe fn is_let(call: &Call) -> bool {
-    if call.direction == WRITE {
-        pass::may_write(call.pass, Holders::Many, call.returned as i64)
+unsafe fn is_let(id: u64, direction: u8, returned: i64) -> bool {
+    if direction == WRITE {
+        pass::may_write(id, Holders::Many, returned)
     } else {
-        pass::may_read(call.pass, Holders::Many)
+        pass::may_read(id, Holders::Many)
+    }
+}
+
+/// Direction and width of a call in one argument, of which a function has five.
+#[derive(Clone, Copy)]
+struct Looked(u64);
+
+impl Looked {
+    const NARROW: u64 = 1 << 8;
+
+    #[inline(always)]
+    const fn of(direction: u8, narrow: bool) -> Self {
+        Self(direction as u64 | if narrow { Self::NARROW } else { 0 })
     }
 }
 
 #[inline(never)]
-unsafe fn look(object: &Object, call: Call) {
+unsafe fn look(object: &Object, id: u64, moved: &Moved, how: Looked, returned: i64) {
     if is_read_below(object) {
         return;
     }
     let Some(scratch) = scratch::take() else {
         return;
     };
+    let direction = how.0 as u8;
+    let mut source = moved.source;
+    source.memory = if how.0 & Looked::NARROW == 0 {
+        copy::memory::WIDE
+    } else {
+        copy::memory::NARROW
+    };
+    let call = Call {
+        fd: moved.fd,
+        direction,
+        source,
+        returned: returned as u64,
+        pass: id,
+    };
     let unseen = inspect::look(scratch, object, call);
     scratch::give_back(scratch);
-    if unseen == 0 || call.pass == 0 {
+    if unseen == 0 || id == 0 {
         return;
     }
-    if call.direction == WRITE {
-        pass::let_write(call.pass, Holders::Many, unseen);
+    if direction == WRITE {
+        pass::let_write(id, Holders::Many, unseen);
     } else {
-        pass::let_read(call.pass, Holders::Many);
+        pass::let_read(id, Holders::Many);
     }
 }
 
