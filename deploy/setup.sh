@@ -36,7 +36,10 @@ if [ -z "${HOME:-}" ]; then
     HOME=$(getent passwd "$(id -u)" | cut -d : -f 6) || HOME=
     export HOME="${HOME:-/}"
 fi
+# Tests run peers as other users: what is installed is for all of them, also where the caller keeps his own files to himself.
+umask 022
 mkdir -p "$TOOLS/bin" "$TOOLS/log" "$TOOLS/stamp"
+chmod go+rx "$TOOLS"
 export PATH="$TOOLS/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
 # One set-up at a time in a checkout: a second one waits, then finds everything done.

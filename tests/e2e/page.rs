@@ -207,7 +207,7 @@ const LISTS: [(&str, &[&str]); 7] = [
     ("/calls", &["calls"]),
     ("/listeners", &["listeners"]),
     ("/hosts", &["sensors"]),
-    ("/coverage", &["coverage"]),
+    ("/coverage", &["coverage", "--state", "gap"]),
     ("/findings", &["findings", "--state", "open"]),
 ];
 const SHADOW: [&str; 3] = ["sessions", "--verdict", "shadow"];
