@@ -156,7 +156,7 @@ pub struct Session {
     pub decisive: bool,
     /// It is over.
     pub ended: bool,
-    /// An `initialize` was seen.
+    /// An `initialize` was seen, and it was not refused.
     pub initialized: bool,
     /// It speaks 2026-07-28 or later.
     pub era: Era,
@@ -326,8 +326,8 @@ impl Session {
         if response.outcome == Outcome::Ok && self.era == Era::Modern {
             self.modern_answered = true;
         }
-        if pending.method == "server/discover" && self.refused(&response.outcome) {
-            self.revision = None;
+        if matches!(response.outcome, Outcome::Error { .. }) {
+            self.refused(&pending.method);
         }
         let (status, error_text) = match &response.outcome {
             Outcome::Ok => (CallStatus::Ok, None),
@@ -444,8 +444,21 @@ impl Session {
         }
     }
 
-    const fn refused(&self, outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::Error { .. }) && !self.initialized && !self.modern_answered
+    /// Nothing was agreed by a request of this method.
+    fn refused(&mut self, method: &str) {
+        match method {
+            "server/discover" if !self.initialized && !self.modern_answered => {
+                self.revision = None;
+            }
+            // A client that gave up waiting for `server/discover` shakes hands behind it. A server that had only been
+            // slow refuses that (-32022, 2026-07-28 basic/versioning), and the client speaks the new revision after all.
+            "initialize" => {
+                self.initialized = false;
+                self.era = Era::Unknown;
+                self.revision = None;
+            }
+            _ => {}
+        }
     }
 
     fn finish_call(

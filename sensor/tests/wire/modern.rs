@@ -77,6 +77,26 @@ fn a_probe_and_its_fallback_on_one_flow_are_one_session() {
     assert_eq!(told.calls(), ["tools/call add ok"]);
 }
 
+/// A client that gave up on its probe shakes hands behind it; the server, only slow, refuses that.
+#[test]
+fn a_handshake_that_is_refused_changes_nothing() {
+    let mut recording = Recording::default();
+    let pipes = recording.pipes(CLIENT, SERVER);
+    recording.ask(pipes, discover(json!(0), "auto") + "\n");
+    recording.ask(pipes, initialize(1, "auto") + "\n");
+    recording.tell(pipes, discovered(json!(0)) + "\n");
+    let unsupported = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32022,
+        "message": "Unsupported protocol version", "data": {"supported": ["2026-07-28"]}}});
+    recording.tell(pipes, unsupported.to_string() + "\n");
+    recording.ask(pipes, discover(json!(2), "auto") + "\n");
+    recording.tell(pipes, discovered(json!(2)) + "\n");
+    recording.ask(pipes, modern_call(3, "auto", "add") + "\n");
+    recording.tell(pipes, result(3) + "\n");
+    let told = recording.told();
+    assert_eq!(told.session().revision.as_deref(), Some("2026-07-28"));
+    assert_eq!(told.calls(), ["tools/call add ok"]);
+}
+
 #[test]
 fn a_throw_away_child_has_a_session_of_its_own() {
     let mut recording = Recording::default();
