@@ -103,8 +103,8 @@ unsafe fn word(walk: *const Walk, address: u64) -> Option<u64> {
 /// about, and the verifier refuses that.
 #[derive(Clone, Copy)]
 pub struct Source {
-    /// What is there.
-    pub form: Form,
+    /// What is there, one of [`form`].
+    pub form: u64,
     /// One of [`memory`].
     pub memory: u64,
     /// Where; of a pipe's own buffers, the first one's number.
@@ -118,23 +118,21 @@ pub struct Source {
 }
 
 /// What a [`Source`] points at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Form {
+pub mod form {
     /// One buffer.
-    Buffer,
+    pub const BUFFER: u64 = 0;
     /// An array of `struct iovec`.
-    Vector,
+    pub const VECTOR: u64 = 1;
     /// A `struct msghdr`.
-    Message,
+    pub const MESSAGE: u64 = 2;
     /// An array of `struct mmsghdr`; the call returned how many of them were used.
-    Messages,
+    pub const MESSAGES: u64 = 3;
 }
 
 impl Source {
-    /// One buffer, or what [`Form`] says, in user memory.
+    /// One buffer, or what [`form`] says, in user memory.
     #[inline(always)]
-    pub const fn user(form: Form, address: u64, count: u64) -> Self {
+    pub const fn user(form: u64, address: u64, count: u64) -> Self {
         Self {
             form,
             memory: memory::WIDE,
@@ -149,7 +147,7 @@ impl Source {
     #[inline(always)]
     pub const fn vectors(memory: u64, address: u64, count: u64, skip: u64) -> Self {
         Self {
-            form: Form::Vector,
+            form: form::VECTOR,
             memory,
             address,
             count,
@@ -164,7 +162,7 @@ impl Source {
     /// `scratch` is this CPU's.
     #[inline(always)]
     pub unsafe fn total(self, scratch: *mut TransferScratch, returned: u64) -> u64 {
-        if self.form != Form::Messages {
+        if self.form != form::MESSAGES {
             return returned;
         }
         let walk = &mut (*scratch).walk;
@@ -199,18 +197,18 @@ impl Source {
         walk.skip = self.skip;
         let address = self.address;
         match self.form {
-            Form::Buffer => {
+            form::BUFFER => {
                 walk.address = address;
                 walk.segment_bytes = returned.min(MESSAGE_BYTES_MAX);
                 walk.budget_bytes = MESSAGE_BYTES_MAX - walk.segment_bytes;
                 walk.message_bytes = 0;
             }
-            Form::Vector => {
+            form::VECTOR => {
                 walk.vector = address;
                 walk.vectors = self.count.min(VECTORS_MAX);
             }
-            Form::Message => enter_message(walk, address),
-            Form::Messages => {
+            form::MESSAGE => enter_message(walk, address),
+            _ => {
                 walk.message = address;
                 walk.messages = returned;
                 walk.message_bytes = 0;

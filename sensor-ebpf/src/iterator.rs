@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::ptr::{read_volatile, write_volatile};
 
 use crate::{
-    copy::{Form, Source, memory},
+    copy::{Source, form, memory},
     maps::TransferScratch,
     memory::{kernel, offset},
     pages, scratch,
@@ -32,7 +32,7 @@ pub unsafe fn source(scratch: *mut TransferScratch, iter: u64, moved: u64) -> So
     if kind == offset!(iter_is_buffer) {
         let buffer: u64 = kernel(iter, offset!(iter_buffer)).unwrap_or(0);
         let first = buffer.wrapping_add(skip).wrapping_sub(moved);
-        return Source::user(Form::Buffer, first, moved);
+        return Source::user(form::BUFFER, first, moved);
     }
     let memory = if kind == offset!(iter_is_vector) {
         memory::VECTORS

@@ -50,6 +50,19 @@ pub fn is_covered(family: u32) -> bool {
     unsafe { (&raw const COVERED).read_volatile() & family != 0 }
 }
 
+/// Nothing. In memory that could be written, so that the verifier does not know it.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.nothing")]
+static mut NOTHING: u64 = 0;
+
+/// The same number, which the verifier does not know any more: it follows what is done with it once, not once for each
+/// constant that it may be.
+#[inline(always)]
+pub fn unknown(number: u64) -> u64 {
+    // SAFETY: one aligned word, which nobody writes.
+    number | unsafe { (&raw const NOTHING).read_volatile() }
+}
+
 /// Records to the sensor. Size set at load.
 #[map]
 pub static RECORDS: RingBuf = RingBuf::with_byte_size(16 * 1024 * 1024, 0);

@@ -67,10 +67,19 @@ fn a_session_is_recorded(gnomon: &Gnomon) -> Result<()> {
 }
 
 #[test]
-fn every_thread_of_the_sensor_has_given_up_what_it_does_not_need() -> Result<()> {
+fn a_sensor_has_given_up_its_rights_and_watches_neither_itself_nor_the_collector() -> Result<()> {
     let gnomon = Gnomon::start()?;
-    a_session_is_recorded(&gnomon)?;
-    let threads = threads(sensor_pid(&gnomon)?)?;
+    // Batches go up, questions and answers in JSON come and go: all of it on this host.
+    for _ in 0..3 {
+        a_session_is_recorded(&gnomon)?;
+        gnomon.inventory()?.rows(&["sessions"])?;
+    }
+    every_thread_has_given_up_what_it_does_not_need(sensor_pid(&gnomon)?)?;
+    our_own_processes_are_in_no_session_and_no_finding(&gnomon)
+}
+
+fn every_thread_has_given_up_what_it_does_not_need(sensor: u32) -> Result<()> {
+    let threads = threads(sensor)?;
     ensure!(threads.len() >= 2, "{} threads", threads.len());
     for status in &threads {
         for (key, expected) in [
@@ -190,21 +199,14 @@ fn an_order_from_the_collector_detaches_also_over_a_restart() -> Result<()> {
     a_session_is_recorded(&gnomon)
 }
 
-#[test]
-fn our_own_processes_are_in_no_session_and_no_finding() -> Result<()> {
-    let gnomon = Gnomon::start()?;
+fn our_own_processes_are_in_no_session_and_no_finding(gnomon: &Gnomon) -> Result<()> {
     let inventory = gnomon.inventory()?;
-    // Batches go up, questions and answers in JSON come and go: all of it on this host.
-    for _ in 0..3 {
-        a_session_is_recorded(&gnomon)?;
-        inventory.rows(&["sessions"])?;
-    }
     let collector = gnomon
         .collector
         .as_ref()
         .context("the collector runs")?
         .pid();
-    let own = [tree(sensor_pid(&gnomon)?)?, tree(collector)?].concat();
+    let own = [tree(sensor_pid(gnomon)?)?, tree(collector)?].concat();
     for row in inventory.rows(&["sessions", "--limit", "10000"])? {
         for column in ["client_pid", "server_pid"] {
             let pid = row.get(column).and_then(serde_json::Value::as_u64);

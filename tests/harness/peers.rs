@@ -9,6 +9,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -178,12 +179,26 @@ fn node(script: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A TCP port that was free a moment ago.
+/// Ports below those that Linux gives to whoever asks for any (`net.ipv4.ip_local_port_range`): no other test's server or
+/// connection comes by one of these in passing.
+const PORTS: std::ops::Range<u32> = 20_000..32_000;
+
+/// A TCP port that was free a moment ago, and not one that this process was given before.
 ///
 /// # Errors
 /// There is none.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let from = std::process::id().wrapping_mul(97);
+    for _ in PORTS {
+        let next = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + from.wrapping_add(next) % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).context("a port")?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    anyhow::bail!("no port of {PORTS:?} is free")
 }
 
 fn text(path: &Path) -> String {

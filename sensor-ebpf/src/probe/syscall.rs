@@ -17,11 +17,11 @@ use sensor_abi::{
 };
 
 use crate::{
-    copy::{self, Form, Source},
+    copy::{self, Source, form},
     end,
     inode::{Kind, Object},
     inspect::{self, Call},
-    maps::{SELF_TGID, is_covered},
+    maps::{self, SELF_TGID, is_covered},
     memory::{kernel, offset},
     pass::{self, Holders},
     probe::{
@@ -79,12 +79,12 @@ enum Way {
 impl Moved {
     #[inline(always)]
     const fn nothing() -> Self {
-        Self::memory(0, Way::Out, Form::Buffer, 0, 0).but(What::Nothing, 0)
+        Self::memory(0, Way::Out, form::BUFFER, 0, 0).but(What::Nothing, 0)
     }
 
     /// Bytes between memory and a descriptor.
     #[inline(always)]
-    const fn memory(fd: u32, way: Way, form: Form, address: u64, count: u64) -> Self {
+    const fn memory(fd: u32, way: Way, form: u64, address: u64, count: u64) -> Self {
         Self {
             what: What::Memory,
             fd,
@@ -98,13 +98,13 @@ impl Moved {
     /// Bytes out of one descriptor into another.
     #[inline(always)]
     const fn between(fd: u32, to: u32, wanted: u64) -> Self {
-        Self::memory(fd, Way::Out, Form::Buffer, 0, wanted).but(What::Between, to)
+        Self::memory(fd, Way::Out, form::BUFFER, 0, wanted).but(What::Between, to)
     }
 
     /// Bytes of a file, or a copy of those of a stream, into a descriptor.
     #[inline(always)]
     const fn into(to: u32, wanted: u64) -> Self {
-        Self::memory(0, Way::In, Form::Buffer, 0, wanted).but(What::Into, to)
+        Self::memory(0, Way::In, form::BUFFER, 0, wanted).but(What::Into, to)
     }
 
     #[inline(always)]
@@ -193,7 +193,7 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
         return;
     }
     // How many bytes an array of messages is, is not known without looking.
-    let id = if moved.source.form == Form::Messages {
+    let id = if moved.source.form == form::MESSAGES {
         0
     } else {
         pass::of_key(&object.key)
@@ -224,6 +224,11 @@ impl Looked {
     const fn of(direction: u8, narrow: bool) -> Self {
         Self(direction as u64 | if narrow { Self::NARROW } else { 0 })
     }
+
+    #[inline(always)]
+    const fn direction(self) -> u8 {
+        self.0 as u8
+    }
 }
 
 #[inline(never)]
@@ -234,8 +239,11 @@ unsafe fn look(object: &Object, id: u64, moved: &Moved, how: Looked, returned: i
     let Some(scratch) = scratch::take() else {
         return;
     };
-    let direction = how.0 as u8;
+    // Of the dozens of pairs that calls come as, the verifier would follow each to its end.
+    let how = Looked(maps::unknown(how.0));
+    let direction = how.direction();
     let mut source = moved.source;
+    source.form = maps::unknown(source.form);
     source.memory = if how.0 & Looked::NARROW == 0 {
         copy::memory::WIDE
     } else {

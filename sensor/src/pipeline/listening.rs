@@ -366,8 +366,9 @@ impl Pipeline {
                 .entry(process.pid)
                 .or_insert_with(|| host.netns_of(process.pid));
             let Some(netns) = netns else {
-                // Its process is gone, and the socket most likely with it.
+                // Its process is gone, and the socket most likely with it; that it ended may never have been told.
                 self.listeners.name(key, None);
+                self.listeners.exit(process);
                 continue;
             };
             if groups.len() < NAMESPACES_MAX || groups.contains_key(&netns) {

@@ -1,6 +1,15 @@
+use std::{
+    fs::File,
+    os::{
+        fd::AsFd,
+        unix::{fs::MetadataExt, net::UnixListener},
+    },
+    process::{Command, Stdio},
+};
+
 use super::*;
-use crate::event::{Direction, End};
-use crate::host::NoHost;
+use crate::event::{Direction, End, SocketState, TcpState};
+use crate::host::{LiveHost, NoHost};
 use crate::observation;
 
 const CLIENT: ProcessKey = ProcessKey {
@@ -376,6 +385,39 @@ fn a_recording_that_goes_through_a_pipeline_is_no_session() {
 fn pass(run: &mut Run, ns: u64) {
     run.now += ns;
     run.pipeline.state(run.now, &mut run.output);
+}
+
+/// The end of a process may be told to nobody: then the look after silent sockets finds it.
+#[test]
+fn a_socket_whose_process_ended_unnoticed_listens_no_more() -> std::io::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let listener = UnixListener::bind(folder.path().join("server.sock"))?;
+    let inode = File::from(listener.as_fd().try_clone_to_owned()?)
+        .metadata()?
+        .ino();
+    let mut holder = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    let mut run = Run::new();
+    run.pipeline.host = Box::new(LiveHost::start()?);
+    run.event(Body::SocketState(SocketState {
+        end: End {
+            channel: Channel::Unix,
+            ..pipe(inode)
+        },
+        state: TcpState::Listen,
+        process: Some(ProcessKey {
+            pid: holder.id(),
+            start_ns: 1,
+        }),
+        held: false,
+    }));
+    pass(&mut run, 2_000_000_000);
+    assert_eq!(run.pipeline.listeners.named().count(), 1);
+    holder.kill()?;
+    holder.wait()?;
+    drop(listener);
+    pass(&mut run, 31_000_000_000);
+    assert_eq!(run.pipeline.listeners.named().count(), 0);
+    Ok(())
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Calls of 64-bit programs.
 
 use super::{Moved, NOT_STREAM, Way};
-use crate::{copy::Form, probe::registers::Registers};
+use crate::{copy::form, probe::registers::Registers};
 
 pub use number::LISTEN;
 
@@ -53,20 +53,20 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
     }
     match number {
         number::READ | number::RECVFROM => {
-            Moved::memory(fd, Way::Out, Form::Buffer, address, count)
+            Moved::memory(fd, Way::Out, form::BUFFER, address, count)
         }
-        number::WRITE | number::SENDTO => Moved::memory(fd, Way::In, Form::Buffer, address, count),
+        number::WRITE | number::SENDTO => Moved::memory(fd, Way::In, form::BUFFER, address, count),
         number::READV | number::PREADV | number::PREADV2 => {
-            Moved::memory(fd, Way::Out, Form::Vector, address, count)
+            Moved::memory(fd, Way::Out, form::VECTOR, address, count)
         }
         number::WRITEV | number::PWRITEV | number::PWRITEV2 => {
-            Moved::memory(fd, Way::In, Form::Vector, address, count)
+            Moved::memory(fd, Way::In, form::VECTOR, address, count)
         }
-        number::VMSPLICE => Moved::memory(fd, Way::OfFile, Form::Vector, address, count),
-        number::RECVMSG => Moved::memory(fd, Way::Out, Form::Message, address, 1),
-        number::SENDMSG => Moved::memory(fd, Way::In, Form::Message, address, 1),
-        number::RECVMMSG => Moved::memory(fd, Way::Out, Form::Messages, address, count),
-        number::SENDMMSG => Moved::memory(fd, Way::In, Form::Messages, address, count),
+        number::VMSPLICE => Moved::memory(fd, Way::OfFile, form::VECTOR, address, count),
+        number::RECVMSG => Moved::memory(fd, Way::Out, form::MESSAGE, address, 1),
+        number::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1),
+        number::RECVMMSG => Moved::memory(fd, Way::Out, form::MESSAGES, address, count),
+        number::SENDMMSG => Moved::memory(fd, Way::In, form::MESSAGES, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.argument(4)),
         // What is read by tee stays where it is, what is read by sendfile is no stream.
         number::TEE => Moved::into(address as u32, count),
