@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     gnomon::Gnomon,
-    peers::{HttpServer, Peers, Plan, Sdk, python1_stdio},
+    peers::{HttpServer, Peers, Plan, Sdk, rmcp_stdio},
     place::{engine_library, program},
     process::{Process, Signal},
 };
@@ -324,8 +324,8 @@ fn garbage_half_frames_and_vanishing_processes_do_not_stop_the_rest() -> Result<
     })?;
     drop(vanishing);
 
-    let plan = Plan::stdio(2, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 3);
-    let tally = peers.run(Sdk::Python1, &plan)?;
+    let plan = Plan::stdio(2, rmcp_stdio()?).calling("sum", json!({"a": 1, "b": 2}), 3);
+    let tally = peers.run(Sdk::Rmcp, &plan)?;
     client_is_recorded(&inventory, &tally, &Expected::default())?;
     let sensor = gnomon.sensor.as_ref().context("the sensor runs")?.pid();
     let kib = resident_kib(sensor)?;

@@ -36,7 +36,7 @@ fn a_shadow_server_opens_one_finding_that_a_policy_closes() -> Result<()> {
     let mut peers = Peers::new(&gnomon.path("peers"));
     let plan =
         Plan::stdio(3, server_time()?).calling("get_current_time", json!({"timezone": "UTC"}), 1);
-    let tally = peers.run(Sdk::Python1, &plan)?;
+    let tally = peers.run(Sdk::Rmcp, &plan)?;
     let open = finding(&inventory, "open", 3)?;
     let id = word(&open, "id").context("an id")?.to_owned();
     assert_eq!(word(&open, "class"), Some("shadow_server"));

@@ -14,7 +14,7 @@ use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     deadline::settle,
     gnomon::Gnomon,
-    peers::{Peers, Plan, Sdk, Tally, python1_stdio},
+    peers::{Peers, Plan, Sdk, Tally, rmcp_stdio},
     process::Signal,
 };
 use serde_json::json;
@@ -66,8 +66,8 @@ impl Drop for Tmpfs {
 }
 
 fn speak(peers: &mut Peers) -> Result<Tally> {
-    let plan = Plan::stdio(1, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 3);
-    peers.run(Sdk::Python1, &plan)
+    let plan = Plan::stdio(1, rmcp_stdio()?).calling("sum", json!({"a": 1, "b": 2}), 3);
+    peers.run(Sdk::Rmcp, &plan)
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn through_the_gateway_and_around_it() -> Result<()> {
     };
     client_is_recorded(
         &inventory,
-        &peers.run(Sdk::Python1, &plan(gateway.port))?,
+        &peers.run(Sdk::Rmcp, &plan(gateway.port))?,
         &approved,
     )?;
 
@@ -74,7 +74,7 @@ fn through_the_gateway_and_around_it() -> Result<()> {
     };
     client_is_recorded(
         &inventory,
-        &peers.run(Sdk::Python1, &plan(other.port))?,
+        &peers.run(Sdk::Rmcp, &plan(other.port))?,
         &direct,
     )?;
 
@@ -85,7 +85,7 @@ fn through_the_gateway_and_around_it() -> Result<()> {
     };
     client_is_recorded(
         &inventory,
-        &peers.run(Sdk::Python1, &plan(backend.port))?,
+        &peers.run(Sdk::Rmcp, &plan(backend.port))?,
         &bypass,
     )?;
     Ok(())
@@ -102,7 +102,7 @@ fn a_bypass_is_found_when_the_gateway_is_seen_only_later() -> Result<()> {
     gnomon.apply_policy(&policy(&[&name], gateway.port))?;
     let inventory = gnomon.inventory()?;
 
-    let early = peers.run(Sdk::Python1, &plan(backend.port))?;
+    let early = peers.run(Sdk::Rmcp, &plan(backend.port))?;
     let shadow = Expected {
         columns: &[("verdict", "shadow")],
         reason: Some("no_gateway"),
@@ -110,7 +110,7 @@ fn a_bypass_is_found_when_the_gateway_is_seen_only_later() -> Result<()> {
     };
     client_is_recorded(&inventory, &early, &shadow)?;
 
-    peers.run(Sdk::Python1, &plan(gateway.port))?;
+    peers.run(Sdk::Rmcp, &plan(gateway.port))?;
     let bypass = Expected {
         columns: &[("verdict", "shadow")],
         reason: Some("bypass"),

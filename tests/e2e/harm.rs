@@ -8,7 +8,7 @@ use gnomon_tests::{
     deadline::{poll, settle},
     gnomon::Gnomon,
     inventory::{Row, word},
-    peers::{Peers, Plan, Sdk, python1_stdio},
+    peers::{Peers, Plan, Sdk, rmcp_stdio},
     process::{Signal, tree},
     programs,
 };
@@ -61,8 +61,8 @@ fn nothing_is_held(pid: u32) -> Result<()> {
 }
 
 fn a_session_is_recorded(gnomon: &Gnomon) -> Result<()> {
-    let plan = Plan::stdio(1, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 2);
-    let tally = Peers::new(&gnomon.path("peers")).run(Sdk::Python1, &plan)?;
+    let plan = Plan::stdio(1, rmcp_stdio()?).calling("sum", json!({"a": 1, "b": 2}), 2);
+    let tally = Peers::new(&gnomon.path("peers")).run(Sdk::Rmcp, &plan)?;
     client_is_recorded(&gnomon.inventory()?, &tally, &Expected::default()).map(drop)
 }
 

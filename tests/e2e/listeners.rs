@@ -133,7 +133,7 @@ fn each_address_has_its_exposure_and_a_restart_is_the_same_listener() -> Result<
         let port = free_port()?;
         let server = serve(&gnomon, &format!("at-{exposure}-{port}"), "tcp", host, port)?;
         let target = if host == "::1" { "[::1]" } else { "127.0.0.1" };
-        peers.run(Sdk::Python1, &plan(target, port))?;
+        peers.run(Sdk::Rmcp, &plan(target, port))?;
         let expected = [
             ("mcp", "seen"),
             ("exposure", exposure),
@@ -151,7 +151,7 @@ fn each_address_has_its_exposure_and_a_restart_is_the_same_listener() -> Result<
     let port = free_port()?;
     let text = port.to_string();
     let first = serve(&gnomon, "first", "tcp", "127.0.0.1", port)?;
-    peers.run(Sdk::Python1, &plan("127.0.0.1", port))?;
+    peers.run(Sdk::Rmcp, &plan("127.0.0.1", port))?;
     listener(
         &inventory,
         &["--port", &text],
@@ -167,7 +167,7 @@ fn each_address_has_its_exposure_and_a_restart_is_the_same_listener() -> Result<
     let row = listener(&inventory, &["--port", &text], second.pid(), &open)?;
     ensure!(word(&row, "closed").is_none(), "it is open again: {row:?}");
     ensure!(word(&row, "mcp_seen").is_some(), "it was known: {row:?}");
-    peers.run(Sdk::Python1, &plan("127.0.0.1", port))?;
+    peers.run(Sdk::Rmcp, &plan("127.0.0.1", port))?;
     listener(
         &inventory,
         &["--port", &text],
@@ -201,7 +201,7 @@ fn who_serves_is_named_and_who_opened_is_evidence() -> Result<()> {
             parent,
             &[("mcp", "unknown")],
         )?;
-        peers.run(Sdk::Python1, &plan("127.0.0.1", port.parse()?))?;
+        peers.run(Sdk::Rmcp, &plan("127.0.0.1", port.parse()?))?;
         let row = listener(&inventory, &["--port", &port], child, &[("mcp", "seen")])?;
         let evidence = row
             .get("evidence")

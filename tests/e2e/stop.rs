@@ -7,7 +7,7 @@ use gnomon_tests::{
     compare::{Expected, client_is_recorded},
     deadline::settle,
     gnomon::Gnomon,
-    peers::{Peers, Plan, Sdk, Tally, python1_stdio},
+    peers::{Peers, Plan, Sdk, Tally, rmcp_stdio},
     process::{Signal, exists, tree},
     programs,
 };
@@ -54,8 +54,8 @@ impl Traces {
 
 /// One session with two calls.
 fn speak(gnomon: &Gnomon) -> Result<Tally> {
-    let plan = Plan::stdio(1, python1_stdio()?).calling("add", json!({"a": 1, "b": 2}), 2);
-    Peers::new(&gnomon.path("peers")).run(Sdk::Python1, &plan)
+    let plan = Plan::stdio(1, rmcp_stdio()?).calling("sum", json!({"a": 1, "b": 2}), 2);
+    Peers::new(&gnomon.path("peers")).run(Sdk::Rmcp, &plan)
 }
 
 fn is_recorded(gnomon: &Gnomon, tally: &Tally) -> Result<()> {

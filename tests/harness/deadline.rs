@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 /// Time between two looks: the first is short, and each is half as long again, because a look may cost a program and a
 /// question to ClickHouse, which the tests' machine has other use for.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// By how much all limits are longer, where the environment says that the machine is slow: a guest's processor is emulated.
 const PATIENCE: &str = "GNOMON_PATIENCE";
