@@ -68,6 +68,12 @@ pub unsafe fn look(scratch: *mut TransferScratch, object: &Object, call: Call) -
         return u64::MAX;
     };
     let total = call.source.total(scratch, call.returned);
+    if call.pass != 0 && call.direction == direction::WRITE {
+        let state = direction_of(flow, direction::WRITE);
+        (*state).silent_bytes = (*state)
+            .silent_bytes
+            .saturating_sub(pass::refund(call.pass));
+    }
     let action = decide(flow, &object.key, call.direction, total);
     if action == Action::Skip {
         return if call.pass == 0 {
@@ -95,10 +101,14 @@ unsafe fn unseen(flow: *mut FlowState, way: u8) -> u64 {
         return 0;
     }
     lose(direction_of(flow, way), LOST_ON_PASS_BYTES);
-    let (after, silent) = ((*flow).relook_after_bytes, (*flow).silent_bytes);
-    // What passes is not counted, so all of it counts now: should the pass be lost before it is used up, the flow is
-    // looked at again too early rather than too late.
-    (*flow).silent_bytes = after;
+    if way == direction::READ {
+        // What a reader's pass lets go is not counted: the next look comes when it is time.
+        return u64::MAX;
+    }
+    let state = direction_of(flow, way);
+    let (after, silent) = ((*flow).relook_after_bytes, (*state).silent_bytes);
+    // All that may pass counts now, and what did not is given back.
+    (*state).silent_bytes = after;
     after.saturating_sub(silent)
 }
 
@@ -190,7 +200,7 @@ unsafe fn name(scratch: *mut TransferScratch, object: &Object, way: u8) -> bool 
     if (*flow).verdict != verdict::NOT_MCP {
         take_verdict(flow, &object.key);
     }
-    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, &object.key, 0, newcomer) {
+    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, &object.key, state, 0, newcomer) {
         if newcomer {
             // It is told when the flow is looked at again.
             forget_user(state);
@@ -335,7 +345,7 @@ unsafe fn decide(flow: *mut FlowState, key: &FlowKey, way: u8, total: u64) -> Ac
     if (*flow).verdict != verdict::NOT_MCP {
         take_verdict(flow, key);
     }
-    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, key, total, newcomer) {
+    if (*flow).verdict == verdict::NOT_MCP && !look_again(flow, key, state, total, newcomer) {
         if !named_only {
             lose(state, total);
         } else if newcomer {
@@ -428,7 +438,8 @@ unsafe fn silence(flow: *mut FlowState) {
     let after = (*flow).relook_after_bytes * 2;
     (*flow).relook_after_bytes = after.clamp(RELOOK_AFTER_BYTES_MIN, RELOOK_AFTER_BYTES_MAX);
     (*flow).relook_at_ns = bpf_ktime_get_ns() + RELOOK_AFTER_NS;
-    (*flow).silent_bytes = 0;
+    (*flow).directions[0].silent_bytes = 0;
+    (*flow).directions[1].silent_bytes = 0;
     (*flow).verdict = verdict::NOT_MCP;
 }
 
@@ -443,10 +454,16 @@ unsafe fn grant(flow: *mut FlowState, share: u64) {
 
 /// Whether a flow judged not MCP deserves another look; if so it is back to being inspected.
 #[inline(always)]
-unsafe fn look_again(flow: *mut FlowState, key: &FlowKey, total: u64, newcomer: bool) -> bool {
+unsafe fn look_again(
+    flow: *mut FlowState,
+    key: &FlowKey,
+    state: *mut DirectionState,
+    total: u64,
+    newcomer: bool,
+) -> bool {
     let now = bpf_ktime_get_ns();
-    let silent = (*flow).silent_bytes + total;
-    (*flow).silent_bytes = silent;
+    let silent = (*state).silent_bytes + total;
+    (*state).silent_bytes = silent;
     if newcomer && now < (*flow).newcomer_at_ns {
         if (*flow).relook_at_ns > (*flow).newcomer_at_ns {
             (*flow).relook_at_ns = (*flow).newcomer_at_ns;

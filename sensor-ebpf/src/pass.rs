@@ -6,12 +6,13 @@
 //!   epoch): who could use it cannot have changed before that, and nothing has to be asked of the caller;
 //! - else for one user of it, so that a newcomer has none.
 //!
-//! It is taken when the object is released, and the sensor takes all of them away when it wakes a flow, and every few
-//! seconds, so that what waits for time to pass (the next look at a silent flow) is not kept waiting.
+//! It is taken when the object is released, and the sensor voids all of them when it wakes a flow, and every few seconds, so
+//! that what waits for time to pass (the next look at a silent flow) is not kept waiting. What was left for writers of a
+//! pass that is void is given back to the flow ([`refund`]): the next look comes no sooner for it.
 
 use core::ptr::{read_volatile, write_volatile};
 
-use sensor_abi::flow::{FlowKey, PASSES, PASSES_BYTES};
+use sensor_abi::flow::{PASSES, PASSES_BYTES};
 
 use crate::{
     atomic,
@@ -27,6 +28,8 @@ struct WritePass {
     tag: u64,
     /// Bytes that may still go unseen.
     left: i64,
+    /// Whose it is, or was while it was good.
+    object: u64,
 }
 
 /// All passes: a map of its own, of [`sensor_abi::flow::PASSES_BYTES`].
@@ -42,10 +45,22 @@ const _: () = assert!(size_of::<Table>() == PASSES_BYTES);
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.passes")]
 static mut PASS_TABLE: Table = Table {
-    write: [WritePass { tag: 0, left: 0 }; PASSES],
+    write: [WritePass {
+        tag: 0,
+        left: 0,
+        object: 0,
+    }; PASSES],
     read: [0; PASSES],
     epoch: 0,
 };
+
+/// Counted on by the sensor, whenever all passes are to be void.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.generation")]
+static mut PASS_GENERATION: u64 = 0;
+
+/// Spreads generations over all bits: 2^64 by the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Who holds an object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,13 +81,7 @@ pub unsafe fn of(object: u64) -> u64 {
     object.wrapping_sub(&raw mut PASS_TABLE as u64)
 }
 
-/// The same of an object that is known by its number alone.
-#[inline(always)]
-pub const fn of_key(key: &FlowKey) -> u64 {
-    (key.inode << 6) ^ (key.device << 40) | 1
-}
-
-/// Objects are aligned to 64 bytes at least, or are numbered one by one with as much between them.
+/// Objects are aligned to 64 bytes at least.
 #[inline(always)]
 const fn slot(object: u64) -> usize {
     (object >> 6) as usize & (PASSES - 1)
@@ -108,20 +117,22 @@ unsafe fn user() -> u64 {
 /// What a pass of today says.
 #[inline(always)]
 unsafe fn mark(holders: Holders) -> u64 {
-    match holders {
-        Holders::One => epoch(),
-        Holders::Many => user(),
-    }
+    let generation = read_volatile(&raw const PASS_GENERATION).wrapping_mul(SPREAD);
+    generation
+        ^ match holders {
+            Holders::One => epoch(),
+            Holders::Many => user(),
+        }
 }
 
-/// Whether `moved` bytes may go into `object` unseen, as it is held.
+/// Whether `moved` bytes may go into `object` unseen, as it is held. What failed is looked at.
 ///
 /// # Safety
 /// In the context of the task that made the call.
 #[inline(always)]
 pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
     let pass = write_slot(object);
-    if read_volatile(&raw const (*pass).tag) != object ^ mark(holders) {
+    if moved <= 0 || read_volatile(&raw const (*pass).tag) != object ^ mark(holders) {
         return false;
     }
     let left = read_volatile(&raw const (*pass).left) - moved;
@@ -146,7 +157,24 @@ pub unsafe fn may_read(object: u64, holders: Holders) -> bool {
 pub unsafe fn let_write(object: u64, holders: Holders, bytes: u64) {
     let pass = write_slot(object);
     write_volatile(&raw mut (*pass).left, bytes.min(i64::MAX as u64) as i64);
+    write_volatile(&raw mut (*pass).object, object);
     write_volatile(&raw mut (*pass).tag, object ^ mark(holders));
+}
+
+/// What was left of the pass for `object` when it became void, or another user's came.
+///
+/// # Safety
+/// As for [`may_write`].
+#[inline(always)]
+pub unsafe fn refund(object: u64) -> u64 {
+    let pass = write_slot(object);
+    if read_volatile(&raw const (*pass).object) != object {
+        return 0;
+    }
+    let left = read_volatile(&raw const (*pass).left);
+    write_volatile(&raw mut (*pass).object, 0);
+    write_volatile(&raw mut (*pass).tag, 0);
+    left.max(0) as u64
 }
 
 /// Lets bytes come out of `object` unseen.
@@ -164,7 +192,9 @@ pub unsafe fn let_read(object: u64, holders: Holders) {
 /// `object` is any number.
 #[inline(always)]
 pub unsafe fn take(object: u64) {
-    write_volatile(&raw mut (*write_slot(object)).tag, 0);
+    let pass = write_slot(object);
+    write_volatile(&raw mut (*pass).tag, 0);
+    write_volatile(&raw mut (*pass).object, 0);
     write_volatile(read_slot(object), 0);
 }
 

@@ -5,7 +5,7 @@ mod exec;
 mod exit;
 mod fork;
 mod listen;
-mod message;
+pub mod message;
 mod pipe;
 mod registers;
 mod snapshot;

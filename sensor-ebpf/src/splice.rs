@@ -16,7 +16,7 @@ use crate::{
     inode::Object,
     inspect,
     maps::{FLOWS, TUPLES, TransferScratch},
-    pass, scratch, tuple,
+    scratch, tuple,
 };
 
 /// Bytes went out of `object` into another descriptor.
@@ -129,11 +129,7 @@ unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
     let other = match (*end).channel {
         channel::PIPE => {
             (*flow).directions[1].flags |= direction_flag::BY_READER;
-            let own = FlowKey {
-                device: u64::from((*end).device),
-                inode: (*end).inode,
-            };
-            return pass::take(pass::of_key(&own));
+            return;
         }
         channel::UNIX => FlowKey {
             device: u64::from((*end).peer_device),
@@ -147,8 +143,6 @@ unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
     if other.inode == 0 {
         return;
     }
-    // Its reads were of no interest until now.
-    pass::take(pass::of_key(&other));
     if let Some(known) = FLOWS.get_ptr_mut(&other) {
         (*known).directions[1].flags |= direction_flag::BY_READER;
     } else {

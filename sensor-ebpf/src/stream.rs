@@ -12,6 +12,7 @@ use crate::{
     iterator,
     maps::SELF_TGID,
     pass::{self, Holders},
+    probe::message,
     scratch, task,
 };
 
@@ -19,8 +20,8 @@ const EIO: i64 = -5;
 const EPIPE: i64 = -32;
 const ECONNRESET: i64 = -104;
 
-/// Bytes went into `object`, as many as `returned` says, from where the iterator at `iter` was. `id` is what its passes go
-/// by.
+/// Bytes went into `object`, as many as `returned` says ([`message::marked`]), from where the iterator at `iter` was. `id` is
+/// what its passes go by, 0 for none.
 ///
 /// # Safety
 /// In the context of the task that made the call, after it.
@@ -33,10 +34,13 @@ pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, retur
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        return pass::let_write(id, Holders::Many, u64::MAX);
+        if id != 0 {
+            pass::let_write(id, Holders::Many, u64::MAX);
+        }
+        return;
     }
-    let unseen = moved(object, id, WRITE, iter, returned as u64);
-    if unseen > 0 {
+    let unseen = moved(object, id, WRITE, iter, returned);
+    if unseen > 0 && id != 0 {
         pass::let_write(id, holders, unseen);
     }
 }
@@ -54,9 +58,12 @@ pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, return
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        return pass::let_read(id, Holders::Many);
+        if id != 0 {
+            pass::let_read(id, Holders::Many);
+        }
+        return;
     }
-    if moved(object, id, READ, iter, returned as u64) > 0 {
+    if moved(object, id, READ, iter, returned) > 0 && id != 0 {
         pass::let_read(id, holders);
     }
 }
@@ -101,15 +108,19 @@ fn is_hung_up(object: &Object, returned: i64) -> bool {
 }
 
 #[inline(always)]
-unsafe fn moved(object: &Object, id: u64, direction: u8, iter: u64, returned: u64) -> u64 {
+unsafe fn moved(object: &Object, id: u64, direction: u8, iter: u64, returned: i64) -> u64 {
+    let (all, in_stream) = message::unmarked(returned);
+    if in_stream == 0 {
+        return 0;
+    }
     let Some(scratch) = scratch::take() else {
         return 0;
     };
     let call = Call {
         fd: NO_FD,
         direction,
-        source: iterator::source(scratch, iter, returned),
-        returned,
+        source: iterator::source(scratch, iter, all as u64),
+        returned: in_stream as u64,
         pass: id,
     };
     let unseen = inspect::look(scratch, object, call);

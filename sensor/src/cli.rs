@@ -136,10 +136,11 @@ fn host_name() -> HostName {
     })
 }
 
-/// Set by the first SIGINT or SIGTERM; a second one ends the program at once.
+/// Set by the first signal that asks to stop, the end of the terminal among them; a second one ends the program at once.
 fn stop_signal() -> Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot take signals")?;

@@ -68,9 +68,9 @@ pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
 /// Passes of either direction: calls of so many files and sockets at a time return at once.
 pub const PASSES: usize = 4096;
-/// The map that holds them (`.data.passes`): a tag and what is left for writers, a tag for readers; the epoch.
-pub const PASSES_BYTES: usize = PASSES * (16 + 8) + 8;
-/// How often the sensor takes all passes away, so that a silent flow is looked at again as it should be.
+/// The map that holds them (`.data.passes`): a tag, what is left and of what for writers, a tag for readers; the epoch.
+pub const PASSES_BYTES: usize = PASSES * (24 + 8) + 8;
+/// How often the sensor voids all passes, so that a silent flow is looked at again as it should be.
 pub const PASSES_RENEWED_NS: u64 = 15_000_000_000;
 /// What is told as lost when a pass was given: it counts no bytes that could be told one by one, and is more than any
 /// message or body has.
@@ -117,6 +117,8 @@ pub struct DirectionState {
     pub credit_bytes: u64,
     /// Bytes that no record stands for since the last one.
     pub lost_bytes: u64,
+    /// Traffic since the flow was judged not MCP; what a reader's pass let go is not in it.
+    pub silent_bytes: u64,
     /// The last two users: pid in the upper half, count of its execs in the lower.
     pub users: [u64; 2],
     /// Set of [`direction_flag`].
@@ -133,9 +135,7 @@ pub struct FlowState {
     pub verdict: u32,
     /// Set of [`flow_flag`].
     pub flags: u32,
-    /// Traffic since it was judged not MCP.
-    pub silent_bytes: u64,
-    /// Traffic after which it is looked at again.
+    /// Traffic in one direction after which it is looked at again.
     pub relook_after_bytes: u64,
     /// Monotonic time at which it is looked at again, or at which spent credit is renewed.
     pub relook_at_ns: u64,
@@ -172,5 +172,5 @@ pub mod drop {
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 16);
-const _: () = assert!(size_of::<DirectionState>() == 40);
-const _: () = assert!(size_of::<FlowState>() == 128 && offset_of!(FlowState, directions) == 48);
+const _: () = assert!(size_of::<DirectionState>() == 48);
+const _: () = assert!(size_of::<FlowState>() == 136 && offset_of!(FlowState, directions) == 40);

@@ -23,7 +23,6 @@ use crate::{
     inspect::{self, Call},
     maps::{self, SELF_TGID, is_covered},
     memory::{kernel, offset},
-    pass::{self, Holders},
     probe::{
         listen, message,
         registers::{self, Registers},
@@ -34,8 +33,8 @@ use crate::{
 const EIO: i64 = -5;
 const EPIPE: i64 = -32;
 const ECONNRESET: i64 = -104;
-/// Flags with which a call does not take bytes of the stream into the caller's memory.
-const NOT_STREAM: u64 = message::NOT_STREAM as u64;
+/// Flags with which a receiving call takes nothing of the stream.
+const NOT_RECEIVED: u64 = message::NOT_RECEIVED as u64;
 
 /// What a call moves. All of it is set in all cases, see [`Source`].
 struct Moved {
@@ -48,6 +47,8 @@ struct Moved {
     source: Source,
     /// Nonzero if any bytes were asked for.
     wanted: u64,
+    /// Flags of a call that sends, else 0.
+    flags: u32,
 }
 
 /// Kinds of [`Moved`].
@@ -92,7 +93,15 @@ impl Moved {
             way,
             source: Source::user(form, address, count),
             wanted: count,
+            flags: 0,
         }
+    }
+
+    /// The same, sent with these flags.
+    #[inline(always)]
+    const fn sent(mut self, flags: u64) -> Self {
+        self.flags = flags as u32;
+        self
     }
 
     /// Bytes out of one descriptor into another.
@@ -170,6 +179,11 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     if task::current_tgid() == SELF_TGID.load() {
         return;
     }
+    let returned = if moved.source.form == form::MESSAGES {
+        returned
+    } else {
+        message::in_stream(moved.flags, returned)
+    };
     let file = end::file_of(task::current(), moved.fd);
     let Some(object) = end::object_of(file) else {
         return;
@@ -192,25 +206,7 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
         }
         return;
     }
-    // How many bytes an array of messages is, is not known without looking.
-    let id = if moved.source.form == form::MESSAGES {
-        0
-    } else {
-        pass::of_key(&object.key)
-    };
-    if id == 0 || !is_let(id, direction, returned) {
-        look(&object, id, moved, Looked::of(direction, narrow), returned);
-    }
-}
-
-/// The call has a pass: here, below which nothing tells when an object is released, by its number.
-#[inline(always)]
-unsafe fn is_let(id: u64, direction: u8, returned: i64) -> bool {
-    if direction == WRITE {
-        pass::may_write(id, Holders::Many, returned)
-    } else {
-        pass::may_read(id, Holders::Many)
-    }
+    look(&object, moved, Looked::of(direction, narrow), returned);
 }
 
 /// Direction and width of a call in one argument, of which a function has five.
@@ -232,7 +228,7 @@ impl Looked {
 }
 
 #[inline(never)]
-unsafe fn look(object: &Object, id: u64, moved: &Moved, how: Looked, returned: i64) {
+unsafe fn look(object: &Object, moved: &Moved, how: Looked, returned: i64) {
     if is_read_below(object) {
         return;
     }
@@ -254,18 +250,10 @@ unsafe fn look(object: &Object, id: u64, moved: &Moved, how: Looked, returned: i
         direction,
         source,
         returned: returned as u64,
-        pass: id,
+        pass: 0,
     };
-    let unseen = inspect::look(scratch, object, call);
+    inspect::look(scratch, object, call);
     scratch::give_back(scratch);
-    if unseen == 0 || id == 0 {
-        return;
-    }
-    if direction == WRITE {
-        pass::let_write(id, Holders::Many, unseen);
-    } else {
-        pass::let_read(id, Holders::Many);
-    }
 }
 
 /// The object is of a family that is read where it is written.

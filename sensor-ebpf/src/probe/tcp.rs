@@ -37,9 +37,8 @@ unsafe fn wrote(sock: u64, id: u64, message: u64, returned: i64) {
         return;
     }
     let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
-    if flags & message::NOT_STREAM == 0
-        && let Some(object) = end::object_of_sock(sock)
-    {
+    let returned = message::marked(flags, returned);
+    if let Some(object) = end::object_of_sock(sock) {
         let iter = message + offset!(msghdr_iter) as u64;
         stream::wrote(&object, id, holders_of(sock), iter, returned);
     }
@@ -56,7 +55,7 @@ pub fn tcp_recvmsg(ctx: FExitContext) -> i32 {
         }
         let (wanted, flags): (u64, u32) = (ctx.arg(2), ctx.arg(3));
         let returned = ctx.ret::<i32>().unwrap_or(-1);
-        if flags & message::NOT_STREAM == 0 && (returned != 0 || wanted > 0) {
+        if flags & message::NOT_RECEIVED == 0 && (returned != 0 || wanted > 0) {
             read(sock, id, ctx.arg(1), i64::from(returned));
         }
     }

@@ -1,14 +1,14 @@
 //! Terminals where they are written (tier 1): drivers/tty/tty_io.c.
 //!
 //! `ssize_t tty_write(struct kiocb *iocb, struct iov_iter *from)` and `ssize_t tty_read(struct kiocb *iocb,
-//! struct iov_iter *to)`, of both sides of a pseudo-terminal.
+//! struct iov_iter *to)`, of both sides of a pseudo-terminal. No passes: nothing tells when one is released.
 
 use aya_ebpf::{macros::fexit, programs::FExitContext};
 
 use crate::{
     end,
     memory::{load, offset},
-    pass::{self, Holders},
+    pass::Holders,
     stream,
 };
 
@@ -21,7 +21,7 @@ pub fn tty_write(ctx: FExitContext) -> i32 {
     unsafe {
         let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
         if let Some(object) = end::object_of(file) {
-            stream::wrote(&object, pass::of(file), Holders::Many, ctx.arg(1), returned);
+            stream::wrote(&object, 0, Holders::Many, ctx.arg(1), returned);
         }
     }
     0
@@ -37,7 +37,7 @@ pub fn tty_read(ctx: FExitContext) -> i32 {
         let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
         if let Some(object) = end::object_of(file) {
             // A terminal is copied where it is written, so that the iterator is not looked at.
-            stream::read(&object, pass::of(file), Holders::Many, ctx.arg(1), returned);
+            stream::read(&object, 0, Holders::Many, ctx.arg(1), returned);
         }
     }
     0

@@ -96,9 +96,8 @@ unsafe fn wrote(socket: u64, id: u64, message: u64, returned: i64) {
         return;
     }
     let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
-    if flags & message::NOT_STREAM == 0
-        && let Some(object) = end::object_of_socket(socket)
-    {
+    let returned = message::marked(flags, returned);
+    if let Some(object) = end::object_of_socket(socket) {
         let iter = message + offset!(msghdr_iter) as u64;
         let holders = end::holders_of_socket(socket);
         stream::wrote(&object, id, holders, iter, returned);
@@ -117,7 +116,7 @@ unsafe fn asks(ctx: &FEntryContext) -> i32 {
 
 #[inline(never)]
 unsafe fn asks_of(socket: u64, id: u64, flags: u32) {
-    if flags & message::NOT_STREAM != 0 || pass::may_read(id, Holders::Many) {
+    if flags & message::NOT_RECEIVED != 0 || pass::may_read(id, Holders::Many) {
         return;
     }
     if let Some(object) = end::object_of_socket(socket) {

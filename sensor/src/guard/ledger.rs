@@ -173,10 +173,13 @@ impl Ledger {
         });
     }
 
-    /// It lives.
+    /// It lives. Once it has for longer than two ends may lie apart, an end before it says nothing any more.
     pub(super) fn beat(&mut self, by: &Watcher, now: &Moment) {
         if let Some(watch) = self.watches.iter_mut().find(|watch| watch.by == *by) {
             watch.alive_ms = now.ms;
+            if now.ms.saturating_sub(watch.attached.ms) > WINDOW_MS {
+                self.unclean = None;
+            }
         }
     }
 
@@ -252,6 +255,17 @@ mod tests {
             12 * MINUTE,
             &at("a", 13 * MINUTE),
         );
+        assert_eq!(ledger.trip(), None);
+    }
+
+    #[test]
+    fn what_ended_long_ago_is_forgotten_once_a_watch_has_lived() {
+        let mut ledger = Ledger::default();
+        killed(&mut ledger, "1", at("a", 0), 50 * MINUTE, &at("b", 0));
+        ledger.begin(process(2), "1", at("b", 0));
+        ledger.beat(&process(2), &at("b", 11 * MINUTE));
+        ledger.end(&process(2));
+        killed(&mut ledger, "1", at("c", 0), 2 * MINUTE, &at("d", 0));
         assert_eq!(ledger.trip(), None);
     }
 

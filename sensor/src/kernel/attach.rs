@@ -11,6 +11,8 @@ use super::{
     AttachError, Tier,
     error::explain,
     hook::{FAMILIES, Family, Hook, When},
+    load::set_data,
+    pages,
     types::Types,
 };
 
@@ -87,6 +89,9 @@ pub(super) fn attach(
         require(&mut attached, ebpf, name, btf)?;
     }
     if tier != Tier::SystemCalls {
+        if streams.is_ok() {
+            pages::tell(ebpf)?;
+        }
         for family in &FAMILIES {
             let outcome = match &streams {
                 Ok(()) => attach_family(&mut attached, ebpf, btf, types, family),
@@ -107,6 +112,8 @@ pub(super) fn attach(
         }
     }
     let every = FAMILIES.iter().fold(0, |bits, family| bits | family.bit);
+    // Before the fallback runs: what others read already must not be told twice.
+    set_data(ebpf, ".data.covered", attached.covered)?;
     if attached.covered != every {
         require(&mut attached, ebpf, FALLBACK, btf)?;
     }

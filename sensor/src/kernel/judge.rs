@@ -3,13 +3,16 @@
 //! Each side writes to one map only: verdicts go into a mailbox that the programs empty when the end
 //! is used next. A silenced end does not look into it, so to wake one its state is removed.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aya::{
     Ebpf,
     maps::{Array, HashMap, Map, MapData, MapError},
 };
-use sensor_abi::flow::{FlowState, PASSES_BYTES, verdict};
+use sensor_abi::flow::{FlowState, verdict};
 
 use super::{
     AttachError,
@@ -19,16 +22,15 @@ use crate::event::{EndKey, FlowVerdict};
 
 type Key = [u64; 2];
 type State = [u8; size_of::<FlowState>()];
-type Passes = [u8; PASSES_BYTES];
 
-/// No pass for anybody.
-static NO_PASSES: Passes = [0; PASSES_BYTES];
+/// Of passes, over all handles: none is good that was given in another one.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// Writes verdicts. May be cloned and used on any thread.
 pub struct Judge {
     verdicts: HashMap<MapData, Key, u32>,
     flows: HashMap<MapData, Key, State>,
-    passes: Array<MapData, Passes>,
+    generation: Array<MapData, u64>,
     /// Of the same maps, to clone from.
     descriptors: [OwnedFd; 3],
 }
@@ -36,16 +38,16 @@ pub struct Judge {
 impl Judge {
     pub(super) fn new(ebpf: &Ebpf) -> Result<Self, AttachError> {
         let open = |name| descriptor(named(ebpf, name)?).map_err(bad_map(name));
-        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.passes")?];
-        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.passes"))
+        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.generation")?];
+        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.generation"))
     }
 
     fn open(descriptors: [OwnedFd; 3]) -> Result<Self, MapError> {
-        let [verdicts, flows, passes] = &descriptors;
+        let [verdicts, flows, generation] = &descriptors;
         Ok(Self {
             verdicts: HashMap::try_from(duplicate(verdicts)?)?,
             flows: HashMap::try_from(duplicate(flows)?)?,
-            passes: Array::try_from(duplicate(passes)?)?,
+            generation: Array::try_from(duplicate(generation)?)?,
             descriptors,
         })
     }
@@ -55,9 +57,9 @@ impl Judge {
     /// # Errors
     /// No more descriptors.
     pub fn try_clone(&self) -> Result<Self, MapError> {
-        let [verdicts, flows, passes] = &self.descriptors;
+        let [verdicts, flows, generation] = &self.descriptors;
         let clone = |descriptor: &OwnedFd| descriptor.try_clone().map_err(MapError::IoError);
-        Self::open([clone(verdicts)?, clone(flows)?, clone(passes)?])
+        Self::open([clone(verdicts)?, clone(flows)?, clone(generation)?])
     }
 
     /// Sets the verdict on an end; it holds from the end's next use on.
@@ -81,12 +83,13 @@ impl Judge {
         self.verdicts.insert(key, code, 0)
     }
 
-    /// Takes all passes away: each call is looked at again, once.
+    /// Voids all passes: each call is looked at again, once.
     ///
     /// # Errors
     /// The kernel refused.
     pub fn renew_passes(&mut self) -> Result<(), MapError> {
-        self.passes.set(0, NO_PASSES, 0)
+        let next = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+        self.generation.set(0, next, 0)
     }
 
     /// Forgets an end: should its number come back, it is another end.

@@ -14,7 +14,7 @@ use super::{
     capability::{self, Capability},
     error::explain,
     links::Links,
-    losses, pages,
+    losses,
     types::Types,
     warning,
 };
@@ -113,10 +113,6 @@ impl Kernel {
         let warnings = warning::reader(&mut ebpf);
         let streams = types.lacks_for_streams(&offsets).map_or(Ok(()), Err);
         let attached = attach::attach(&mut ebpf, &btf, &types, settings.tier, streams)?;
-        if attached.covered != 0 {
-            pages::tell(&mut ebpf)?;
-        }
-        set_data(&mut ebpf, ".data.covered", attached.covered)?;
         Ok(Self {
             ring: Some(Ring::new(ring, warnings)),
             judge,

@@ -88,6 +88,7 @@ rows! {
     sendto = "sendto";
     sendmsg = "sendmsg";
     sendmmsg = "sendmmsg";
+    flags_of_receivers = "flags of receivers";
     vmsplice = "vmsplice";
     splice = "splice";
     tee = "tee";

@@ -2,7 +2,7 @@
 
 use sensor_abi::flow::drop;
 
-use super::{Moved, NOT_STREAM, Way};
+use super::{Moved, NOT_RECEIVED, Way};
 use crate::{copy::form, emit, memory::user, probe::registers::Registers};
 
 /// `include/uapi/linux/net.h`: the calls behind socketcall(2) that move bytes.
@@ -137,17 +137,21 @@ unsafe fn multiplexed(call: u64, arguments: u64) -> Moved {
 
 #[inline(always)]
 unsafe fn socket(call: u64, fd: u32, address: u64, count: u64, flags: u64) -> Moved {
-    if flags & NOT_STREAM != 0 {
+    let receives = matches!(
+        call,
+        socketcall::RECV | socketcall::RECVFROM | socketcall::RECVMSG | socketcall::RECVMMSG
+    );
+    if receives && flags & NOT_RECEIVED != 0 {
         return Moved::nothing();
     }
     match call {
         socketcall::SEND | socketcall::SENDTO => {
-            Moved::memory(fd, Way::In, form::BUFFER, address, count)
+            Moved::memory(fd, Way::In, form::BUFFER, address, count).sent(flags)
         }
         socketcall::RECV | socketcall::RECVFROM => {
             Moved::memory(fd, Way::Out, form::BUFFER, address, count)
         }
-        socketcall::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1),
+        socketcall::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1).sent(flags),
         socketcall::RECVMSG => Moved::memory(fd, Way::Out, form::MESSAGE, address, 1),
         socketcall::SENDMMSG => Moved::memory(fd, Way::In, form::MESSAGES, address, count),
         socketcall::RECVMMSG => Moved::memory(fd, Way::Out, form::MESSAGES, address, count),

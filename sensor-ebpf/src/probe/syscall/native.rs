@@ -1,6 +1,6 @@
 //! Calls of 64-bit programs.
 
-use super::{Moved, NOT_STREAM, Way};
+use super::{Moved, NOT_RECEIVED, Way};
 use crate::{copy::form, probe::registers::Registers};
 
 pub use number::LISTEN;
@@ -48,14 +48,20 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
         number::SENDMSG | number::RECVMSG => count,
         _ => 0,
     };
-    if flags & NOT_STREAM != 0 {
+    let receives = matches!(
+        number,
+        number::RECVFROM | number::RECVMSG | number::RECVMMSG
+    );
+    if receives && flags & NOT_RECEIVED != 0 {
         return Moved::nothing();
     }
     match number {
         number::READ | number::RECVFROM => {
             Moved::memory(fd, Way::Out, form::BUFFER, address, count)
         }
-        number::WRITE | number::SENDTO => Moved::memory(fd, Way::In, form::BUFFER, address, count),
+        number::WRITE | number::SENDTO => {
+            Moved::memory(fd, Way::In, form::BUFFER, address, count).sent(flags)
+        }
         number::READV | number::PREADV | number::PREADV2 => {
             Moved::memory(fd, Way::Out, form::VECTOR, address, count)
         }
@@ -64,7 +70,7 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
         }
         number::VMSPLICE => Moved::memory(fd, Way::OfFile, form::VECTOR, address, count),
         number::RECVMSG => Moved::memory(fd, Way::Out, form::MESSAGE, address, 1),
-        number::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1),
+        number::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1).sent(flags),
         number::RECVMMSG => Moved::memory(fd, Way::Out, form::MESSAGES, address, count),
         number::SENDMMSG => Moved::memory(fd, Way::In, form::MESSAGES, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.argument(4)),

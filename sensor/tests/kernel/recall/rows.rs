@@ -55,7 +55,7 @@ const PLAIN: Row = Row {
     note: "",
 };
 
-pub(crate) const ROWS: [Row; 22] = [
+pub(crate) const ROWS: [Row; 23] = [
     Row {
         name: "write",
         channels: ALL,
@@ -90,6 +90,13 @@ pub(crate) const ROWS: [Row; 22] = [
         form: "sendmmsg",
         channels: SOCKETS,
         note: "two messages of half a line each",
+        ..PLAIN
+    },
+    Row {
+        name: "flags of receivers",
+        form: "meaningless",
+        channels: SOCKETS,
+        note: "sent with `MSG_PEEK`, `MSG_TRUNC` and `MSG_ERRQUEUE`, which mean nothing to a call that sends",
         ..PLAIN
     },
     Row {

@@ -111,6 +111,9 @@ def of_socket(call):
     return send
 
 
+# They mean something to a call that receives; one that sends does not look at them.
+MEANINGLESS = socket.MSG_PEEK | socket.MSG_TRUNC | socket.MSG_ERRQUEUE
+
 FORMS = {
     "write": os.write,
     "writev": lambda fd, data: os.writev(fd, parts(data)),
@@ -118,6 +121,7 @@ FORMS = {
     "sendto": of_socket(lambda end, data: end.send(data)),
     "sendmsg": of_socket(lambda end, data: end.sendmsg(parts(data))),
     "sendmmsg": sendmmsg,
+    "meaningless": of_socket(lambda end, data: end.send(data, MEANINGLESS)),
     "vmsplice": vmsplice,
     "splice": splice,
     "tee": tee,
