@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test-kernels.sh [--quick] [KERNEL…]: builds the sensor, its tests of the kernel side and what boots them, and runs them on other
-# kernels; called by make test-kernels and by .ci/run after the set-up.
+# kernels; called by make test-kernels after the set-up.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.tools/bin:$PATH"

@@ -112,15 +112,6 @@ pub unsafe fn object_of_socket(socket: u64) -> Option<Object> {
     })
 }
 
-/// The object of a `struct sock`, if it has a file.
-///
-/// # Safety
-/// `sock` is a `struct sock`, or 0.
-#[inline(always)]
-pub unsafe fn object_of_sock(sock: u64) -> Option<Object> {
-    object_of_socket(kernel(sock, offset!(sock_socket))?)
-}
-
 /// The `struct sock` of a socket's inode, or 0. The inode lies inside `struct socket_alloc`.
 #[inline(always)]
 unsafe fn sock_of(inode: u64) -> u64 {

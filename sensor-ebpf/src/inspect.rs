@@ -316,6 +316,17 @@ pub unsafe fn lose(state: *mut DirectionState, count: u64) {
     }
 }
 
+/// Counts the bytes of a call that cannot be looked at now.
+///
+/// # Safety
+/// `object` was just resolved.
+#[inline(never)]
+pub unsafe fn miss(object: &Object, way: u8, bytes: u64) {
+    if let Some(flow) = FLOWS.get_ptr_mut(&object.key) {
+        lose(direction_of(flow, way), bytes);
+    }
+}
+
 /// Takes what was lost so far, to tell it with the next record.
 #[inline(always)]
 unsafe fn take_lost(state: *mut DirectionState) -> u64 {

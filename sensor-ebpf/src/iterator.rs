@@ -2,6 +2,9 @@
 //!
 //! What it points at is then the first byte that did not move, so the way back is walked: within the
 //! current vector, then over those before it, which stand where they stood.
+//!
+//! A copy that faulted has moved the iterator past bytes that the call does not count: then nothing is known of where the
+//! others are. Such a fault is found again by a look at the byte that did not move.
 
 use core::ffi::c_void;
 use core::ptr::{read_volatile, write_volatile};
@@ -9,7 +12,7 @@ use core::ptr::{read_volatile, write_volatile};
 use crate::{
     copy::{Source, form, memory},
     maps::TransferScratch,
-    memory::{kernel, offset},
+    memory::{kernel, offset, user},
     pages, scratch,
 };
 
@@ -18,6 +21,9 @@ const VECTOR_BYTES: u64 = 16;
 const LENGTH_AT: usize = 8;
 /// `UIO_MAXIOV`, and the current one.
 const VECTORS_MAX: u32 = 1025;
+
+/// What cannot be found.
+const NOWHERE: Source = Source::vectors(memory::VECTORS, 0, 0, 0);
 
 /// Where the `moved` bytes are that the iterator at `iter` was just advanced by. An iterator of another kind leads
 /// nowhere: its bytes are told as not readable.
@@ -29,8 +35,12 @@ pub unsafe fn source(scratch: *mut TransferScratch, iter: u64, moved: u64) -> So
     let kind: u8 = kernel(iter, offset!(iter_kind)).unwrap_or(u8::MAX);
     let skip: u64 = kernel(iter, offset!(iter_skip)).unwrap_or(0);
     let kind = usize::from(kind);
+    let left: u64 = kernel(iter, offset!(iter_count)).unwrap_or(0);
     if kind == offset!(iter_is_buffer) {
         let buffer: u64 = kernel(iter, offset!(iter_buffer)).unwrap_or(0);
+        if left > 0 && user::<u8>(buffer.wrapping_add(skip)).is_none() {
+            return NOWHERE;
+        }
         let first = buffer.wrapping_add(skip).wrapping_sub(moved);
         return Source::user(form::BUFFER, first, moved);
     }
@@ -41,10 +51,26 @@ pub unsafe fn source(scratch: *mut TransferScratch, iter: u64, moved: u64) -> So
     } else if kind == offset!(iter_is_pages) {
         memory::PAGES
     } else {
-        return Source::vectors(memory::VECTORS, 0, 0, 0);
+        return NOWHERE;
     };
     let vector = kernel(iter, offset!(iter_vector)).unwrap_or(0);
+    if left > 0 && memory == memory::VECTORS && !is_readable(vector, skip) {
+        return NOWHERE;
+    }
     back(scratch, Source::vectors(memory, vector, 1, skip), moved)
+}
+
+/// Whether the first byte that did not move can be read: in this vector, or where that is used up, in the next one.
+#[inline(always)]
+unsafe fn is_readable(vector: u64, skip: u64) -> bool {
+    let Some([base, length]) = kernel::<[u64; 2]>(vector, 0) else {
+        return false;
+    };
+    if skip < length {
+        return user::<u8>(base.wrapping_add(skip)).is_some();
+    }
+    let next = kernel(vector.wrapping_add(VECTOR_BYTES), 0).unwrap_or(0);
+    user::<u8>(next).is_some()
 }
 
 /// Where the last `total` bytes of a pipe are. Those that were read meanwhile lead nowhere.
@@ -63,7 +89,7 @@ pub unsafe fn tail(scratch: *mut TransferScratch, pipe: u64, total: u64) -> Sour
     let tail: u32 = kernel(pipe, offset!(pipe_tail)).unwrap_or(0);
     let ahead = (found.address as u32).wrapping_sub(tail);
     if ahead >= 1 << 31 {
-        return Source::vectors(memory::VECTORS, 0, 0, 0);
+        return NOWHERE;
     }
     found
 }

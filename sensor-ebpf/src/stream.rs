@@ -88,7 +88,7 @@ pub unsafe fn asks(object: &Object, id: u64, holders: Holders) {
 #[inline(never)]
 pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
     let Some(scratch) = scratch::take() else {
-        return;
+        return inspect::miss(object, WRITE, total);
     };
     let call = Call {
         fd: NO_FD,
@@ -114,6 +114,7 @@ unsafe fn moved(object: &Object, id: u64, direction: u8, iter: u64, returned: i6
         return 0;
     }
     let Some(scratch) = scratch::take() else {
+        inspect::miss(object, direction, in_stream as u64);
         return 0;
     };
     let call = Call {

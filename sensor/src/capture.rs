@@ -209,7 +209,12 @@ impl Capture {
 
     fn take_packets(&mut self) -> io::Result<()> {
         let mut stamped = Vec::new();
+        let mut bytes = self.held_bytes;
         for _ in 0..BATCH_PACKETS_MAX {
+            // A packet may be of 64 KiB, and may free what waited behind it.
+            if bytes > HELD_BYTES_MAX {
+                break;
+            }
             match self.packets.next() {
                 Ok(packet) => {
                     let Some(segment) = segment::segment(packet) else {
@@ -218,6 +223,7 @@ impl Capture {
                     let time = packet::stamp(self.socket.as_fd()).unwrap_or_else(now);
                     let mut seen = Vec::new();
                     self.table.push(time, &segment, &mut seen);
+                    bytes += seen.iter().map(cost).sum::<usize>();
                     stamped.push((time, seen));
                 }
                 Err(error) if is_passing(&error) => break,

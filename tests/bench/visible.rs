@@ -42,8 +42,17 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
             Sdk::Node,
             &plan.calling("echo", json!({"message": "hello"}), 1),
         )?;
-        let mut delays_ms = delays_ms(&inventory, driver)?;
+        let [mut delays_ms, mut answers_ms] = delays_ms(&inventory, driver)?;
         delays_ms.sort_by(f64::total_cmp);
+        answers_ms.sort_by(f64::total_cmp);
+        // Before its server has answered nobody can tell a session from a quotation of one.
+        figures.push(Figure::new(
+            &format!("visible.{kind}.answered"),
+            &format!("of that, until the server has answered its client: p99 of {SESSIONS} {kind} sessions"),
+            quantile(&answers_ms, 0.99),
+            "ms",
+            None,
+        ));
         let bar = format!("first MCP byte to row visible, {SESSIONS} {kind} sessions");
         for (name, share, limit) in [
             ("p50", 0.5, None),
@@ -63,8 +72,9 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Looks until the driver has ended and all its sessions were seen.
-fn delays_ms(inventory: &Inventory, mut driver: Driver) -> Result<Vec<f64>> {
+/// Looks until the driver has ended and all its sessions were seen. Gives how long after each session's beginning its row was
+/// seen, and its server had answered.
+fn delays_ms(inventory: &Inventory, mut driver: Driver) -> Result<[Vec<f64>; 2]> {
     let pid = driver.process.pid();
     let start = Instant::now();
     let mut seen: HashMap<String, (String, u64)> = HashMap::new();
@@ -99,11 +109,15 @@ fn delays_ms(inventory: &Inventory, mut driver: Driver) -> Result<Vec<f64>> {
     // Sessions do not overlap, so the k-th to begin is the k-th row by start.
     let mut rows: Vec<(String, u64)> = seen.into_values().collect();
     rows.sort();
-    Ok(rows
-        .iter()
-        .zip(&tally.begun_ns)
-        .map(|((_, seen), begun)| seen.saturating_sub(*begun) as f64 / 1e6)
-        .collect())
+    let after = |later: &mut dyn Iterator<Item = u64>| {
+        let each = later.zip(&tally.begun_ns);
+        each.map(|(later, begun)| later.saturating_sub(*begun) as f64 / 1e6)
+            .collect()
+    };
+    Ok([
+        after(&mut rows.iter().map(|(_, seen)| *seen)),
+        after(&mut tally.answered_ns.iter().copied()),
+    ])
 }
 
 fn now_ns() -> Result<u64> {

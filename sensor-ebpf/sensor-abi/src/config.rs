@@ -128,6 +128,7 @@ offsets! {
     msghdr_flags = "msghdr"."msg_flags" streams;
     iter_kind = "iov_iter"."iter_type" streams;
     iter_skip = "iov_iter"."iov_offset" streams;
+    iter_count = "iov_iter"."count" streams;
     iter_vector = "iov_iter"."__iov|iov" streams;
     iter_buffer = "iov_iter"."ubuf" optional;
     iter_is_buffer = "enum iter_type"."ITER_UBUF" optional;

@@ -1,4 +1,13 @@
-//! Flags of messages on sockets (include/linux/socket.h).
+//! Messages on sockets: their flags (include/linux/socket.h), and sending, which is the same for all families (tier 1).
+
+use aya_ebpf::programs::FExitContext;
+
+use crate::{
+    end,
+    memory::{kernel, offset},
+    pass::{self, Holders},
+    stream,
+};
 
 const MSG_OOB: u32 = 0x1;
 const MSG_PEEK: u32 = 0x2;
@@ -38,5 +47,34 @@ pub const fn in_stream(flags: u32, sent: i64) -> i64 {
         sent - 1
     } else {
         sent
+    }
+}
+
+/// `int …_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)` has returned.
+///
+/// # Safety
+/// These are the arguments of the function that is hooked.
+#[inline(always)]
+pub unsafe fn sent(ctx: &FExitContext) -> i32 {
+    let returned: i32 = ctx.arg(3);
+    let socket: u64 = ctx.arg(0);
+    let id = pass::of(socket);
+    if !pass::may_write(id, Holders::One, i64::from(returned)) {
+        wrote(socket, id, ctx.arg(1), i64::from(returned));
+    }
+    0
+}
+
+#[inline(never)]
+unsafe fn wrote(socket: u64, id: u64, message: u64, returned: i64) {
+    if pass::may_write(id, Holders::Many, returned) {
+        return;
+    }
+    let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
+    let returned = marked(flags, returned);
+    if let Some(object) = end::object_of_socket(socket) {
+        let iter = message + offset!(msghdr_iter) as u64;
+        let holders = end::holders_of_socket(socket);
+        stream::wrote(&object, id, holders, iter, returned);
     }
 }

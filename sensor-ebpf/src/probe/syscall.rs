@@ -233,7 +233,7 @@ unsafe fn look(object: &Object, moved: &Moved, how: Looked, returned: i64) {
         return;
     }
     let Some(scratch) = scratch::take() else {
-        return;
+        return inspect::miss(object, how.direction(), returned as u64);
     };
     // Of the dozens of pairs that calls come as, the verifier would follow each to its end.
     let how = Looked(maps::unknown(how.0));

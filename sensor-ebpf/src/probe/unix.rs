@@ -12,7 +12,6 @@ use sensor_abi::record::{NO_FD, direction::WRITE};
 
 use crate::{
     end, inspect,
-    memory::{kernel, offset},
     pass::{self, Holders},
     probe::{listen, message},
     stream,
@@ -21,13 +20,13 @@ use crate::{
 #[fexit(function = "unix_stream_sendmsg")]
 pub fn unix_stream_sendmsg(ctx: FExitContext) -> i32 {
     // SAFETY: the arguments of that function.
-    unsafe { sent(&ctx) }
+    unsafe { message::sent(&ctx) }
 }
 
 #[fexit(function = "unix_seqpacket_sendmsg")]
 pub fn unix_seqpacket_sendmsg(ctx: FExitContext) -> i32 {
     // SAFETY: the arguments of that function.
-    unsafe { sent(&ctx) }
+    unsafe { message::sent(&ctx) }
 }
 
 #[fentry(function = "unix_stream_recvmsg")]
@@ -77,31 +76,6 @@ pub fn scm_detach_fds(_ctx: FEntryContext) -> i32 {
     // SAFETY: a counter.
     unsafe { pass::turn_epoch() };
     0
-}
-
-#[inline(always)]
-unsafe fn sent(ctx: &FExitContext) -> i32 {
-    let returned: i32 = ctx.arg(3);
-    let socket: u64 = ctx.arg(0);
-    let id = pass::of(socket);
-    if !pass::may_write(id, Holders::One, i64::from(returned)) {
-        wrote(socket, id, ctx.arg(1), i64::from(returned));
-    }
-    0
-}
-
-#[inline(never)]
-unsafe fn wrote(socket: u64, id: u64, message: u64, returned: i64) {
-    if pass::may_write(id, Holders::Many, returned) {
-        return;
-    }
-    let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
-    let returned = message::marked(flags, returned);
-    if let Some(object) = end::object_of_socket(socket) {
-        let iter = message + offset!(msghdr_iter) as u64;
-        let holders = end::holders_of_socket(socket);
-        stream::wrote(&object, id, holders, iter, returned);
-    }
 }
 
 #[inline(always)]

@@ -265,6 +265,10 @@ impl ConnectionTable {
             }
             if let Some(connection) = self.connections.get_mut(&key) {
                 connection.streams.iter_mut().for_each(Stream::shed);
+                // What begins like a head and does not go on may not hold up the others.
+                if connection.reading.pending_bytes() > 0 {
+                    connection.reading = Reading::LetGo;
+                }
                 let told = u64::from(connection.told);
                 self.lose(LossReason::ReassemblyFull, told);
             }

@@ -46,11 +46,15 @@ pub(super) fn doctor(arguments: &Arguments) -> Result<()> {
 
 /// The tier that would run; none: the sensor cannot work.
 fn tier(report: &[Support]) -> Option<u8> {
-    if missing(report).is_empty() {
-        Some(2)
-    } else {
-        let captures = |support: &&Support| support.what == "packet capture" && support.ok;
-        report.iter().find(captures).map(|_| 3)
+    let has = |what: &str| {
+        report
+            .iter()
+            .any(|support| support.what == what && support.ok)
+    };
+    match missing(report).is_empty() {
+        true if has("fentry") => Some(1),
+        true => Some(2),
+        false => has("packet capture").then_some(3),
     }
 }
 
@@ -96,13 +100,19 @@ fn table(report: &[Support]) -> String {
         }
     }
     let verdict = match tier(report) {
+        Some(1) => {
+            "yes  the sensor will work here, in tier 1 (eBPF where pipes and sockets are read and written)".to_owned()
+        }
         Some(2) => "yes  the sensor will work here, in tier 2 (eBPF at system calls)".to_owned(),
         Some(_) => format!(
             "yes  the sensor will work here, in tier 3 (plain HTTP on the interfaces, nothing else), as eBPF is not \
             usable: {}",
             missing(report).join(", ")
         ),
-        None => "NO   the sensor will work here".to_owned(),
+        None => format!(
+            "NO   the sensor will not work here: it lacks {}, and packets cannot be captured either",
+            missing(report).join(", ")
+        ),
     };
     let _ = writeln!(text, "{verdict}");
     text

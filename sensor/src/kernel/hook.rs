@@ -58,7 +58,6 @@ pub(super) struct Family {
 const FILE: &[Argument] = &[To("kiocb"), To("iov_iter")];
 const SOCKET: &[Argument] = &[To("socket"), To("msghdr"), Number];
 const SOCKET_FLAGS: &[Argument] = &[To("socket"), To("msghdr"), Number, Named("flags")];
-const SOCK: &[Argument] = &[To("sock"), To("msghdr"), Number];
 
 const fn entry(
     program: &'static str,
@@ -86,7 +85,7 @@ const fn exit(
     }
 }
 
-/// Every family. fs/pipe.c, net/unix/af_unix.c, net/ipv4/tcp.c, drivers/tty/tty_io.c, fs/splice.c, fs/read_write.c.
+/// Every family. fs/pipe.c, net/unix/af_unix.c, net/ipv4/af_inet.c, drivers/tty/tty_io.c, fs/splice.c, fs/read_write.c.
 pub(super) const FAMILIES: [Family; 6] = [
     Family {
         name: "pipe",
@@ -129,12 +128,10 @@ pub(super) const FAMILIES: [Family; 6] = [
         name: "tcp",
         bit: family::TCP,
         hooks: &[
-            exit("tcp_sendmsg", &["tcp_sendmsg"], SOCK),
-            exit(
-                "tcp_recvmsg",
-                &["tcp_recvmsg"],
-                &[To("sock"), To("msghdr"), Number, Named("flags"), Rest],
-            ),
+            exit("inet_sendmsg", &["inet_sendmsg"], SOCKET),
+            exit("inet6_sendmsg", &["inet6_sendmsg"], SOCKET),
+            exit("inet_recvmsg", &["inet_recvmsg"], SOCKET_FLAGS),
+            exit("inet6_recvmsg", &["inet6_recvmsg"], SOCKET_FLAGS),
             entry("inet_release", &["inet_release"], &[To("socket")]),
         ],
     },

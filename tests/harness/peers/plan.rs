@@ -107,4 +107,7 @@ pub struct Tally {
     /// Just before each session's first byte, Unix nanoseconds; the node driver alone says so.
     #[serde(default)]
     pub begun_ns: Vec<u64>,
+    /// The same, once the server has answered the handshake.
+    #[serde(default)]
+    pub answered_ns: Vec<u64>,
 }

@@ -37,12 +37,14 @@ function call(client, step) {
 
 /** Runs the plan; `open` gives a client that is not connected yet and its transport. Prints the tally and ends the process. */
 export async function drive(open) {
-  const tally = { sessions: 0, calls: {}, errors: 0, revision: null, server: null, pid: process.pid, begun_ns: [] };
+  const tally = { sessions: 0, calls: {}, errors: 0, revision: null, server: null, pid: process.pid, begun_ns: [], answered_ns: [] };
   for (let number = 0; number < plan.sessions; number++) {
     const { client, transport, revision } = open();
+    const now = () => Math.round((performance.timeOrigin + performance.now()) * 1e6);
     // Just before the first byte can be written.
-    tally.begun_ns.push(Math.round((performance.timeOrigin + performance.now()) * 1e6));
+    tally.begun_ns.push(now());
     await client.connect(transport);
+    tally.answered_ns.push(now());
     tally.sessions++;
     tally.revision = revision(client) ?? null;
     tally.server = client.getServerVersion()?.name ?? null;

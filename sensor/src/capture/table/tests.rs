@@ -235,6 +235,19 @@ fn what_waits_behind_gaps_is_bounded_over_all() {
 }
 
 #[test]
+fn heads_that_do_not_go_on_are_bounded_over_all() {
+    let mut table = table();
+    let begun = [b"FOO ".as_slice(), &[b'x'; 1000]].concat();
+    for port in 5000..5010 {
+        run(
+            &mut table,
+            &[syn(port, 80, 0), segment(port, 80, 1, &begun)],
+        );
+        assert!(table.ahead_bytes <= 4096, "{}", table.ahead_bytes);
+    }
+}
+
+#[test]
 fn silence_ends_what_nobody_ends() {
     let mut table = table();
     run(

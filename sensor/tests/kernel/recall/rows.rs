@@ -243,7 +243,7 @@ pub(crate) fn document() -> String {
         "\n`packet` is SOCK_SEQPACKET, `named` and `abstract` are unix sockets with an address, `pty` is a pseudo-terminal\n\
          with echo and line editing on. Calls of 32-bit programs are read in all forms, too (`calls_of_32_bit_programs_are_copied`).\n\n\
          Not read: bytes that no program of this host ever has in its memory (spliced to or from another host, or from splice to\n\
-         splice: counted as `spliced`), io_uring, shared memory, datagram sockets, and what is spliced into a terminal.\n\
+         splice: counted as `spliced`), shared memory, io_uring where the sensor reads at system calls (tier 2), datagram sockets, and what is spliced into a terminal.\n\
          Of what a writer splices before the reader is known to be copied, the reader's first call of up to 60 KiB is kept in reserve;\n\
          a reader that takes a first spliced message in several calls before the writer's own call returns is read from the next on.\n",
     );
