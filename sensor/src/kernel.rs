@@ -9,6 +9,7 @@ mod capability;
 pub mod clock;
 pub mod confine;
 mod error;
+mod heap;
 mod hook;
 mod judge;
 mod links;

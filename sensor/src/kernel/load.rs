@@ -13,6 +13,7 @@ use super::{
     attach::{self, Attached},
     capability::{self, Capability},
     error::explain,
+    heap,
     links::Links,
     losses,
     types::Types,
@@ -113,6 +114,8 @@ impl Kernel {
         let warnings = warning::reader(&mut ebpf);
         let streams = types.lacks_for_streams(&offsets).map_or(Ok(()), Err);
         let attached = attach::attach(&mut ebpf, &btf, &types, settings.tier, streams)?;
+        drop((types, btf));
+        heap::trim();
         Ok(Self {
             ring: Some(Ring::new(ring, warnings)),
             judge,
