@@ -43,11 +43,7 @@ pub const fn unmarked(sent: i64) -> (i64, i64) {
 /// How many of the bytes that were sent with these flags are in the stream: the last one of urgent data is beside it.
 #[inline(always)]
 pub const fn in_stream(flags: u32, sent: i64) -> i64 {
-    if flags & MSG_OOB != 0 && sent > 0 {
-        sent - 1
-    } else {
-        sent
-    }
+    unmarked(marked(flags, sent)).1
 }
 
 /// `int …_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)` has returned.

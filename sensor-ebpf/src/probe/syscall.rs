@@ -47,7 +47,7 @@ struct Moved {
     source: Source,
     /// Nonzero if any bytes were asked for.
     wanted: u64,
-    /// Flags of a call that sends, else 0.
+    /// Flags of a call that sends one message, else 0.
     flags: u32,
 }
 
@@ -179,11 +179,7 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
     if task::current_tgid() == SELF_TGID.load() {
         return;
     }
-    let returned = if moved.source.form == form::MESSAGES {
-        returned
-    } else {
-        message::in_stream(moved.flags, returned)
-    };
+    let returned = message::in_stream(moved.flags, returned);
     let file = end::file_of(task::current(), moved.fd);
     let Some(object) = end::object_of(file) else {
         return;
