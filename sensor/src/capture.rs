@@ -1,14 +1,16 @@
 //! Plain HTTP on the interfaces, where eBPF cannot be used: packets → the same events.
 //!
 //! `segment`: packet → TCP segment. `stream`: segments → bytes in order. `reading`: which connections are HTTP.
-//! `table`: all connections. Those take bytes and time and do no I/O. `socket`, `holder`, `image`: what /proc says;
-//! `owner`, `processes`, `listeners`: what of it is told when.
+//! `table`: all connections. Those take bytes and time and do no I/O. `socket` (by `diag`, or `list`): what the kernel says
+//! of sockets; `holder`, `image`: what /proc says of processes; `owner`, `processes`, `listeners`: what of it is told when.
 //!
 //! What is captured waits, in order, until it is known whose it is: half a second at most. Of a connection with both
 //! ends here the sender's bytes are told, and that the other one reads them.
 
+mod diag;
 mod holder;
 mod image;
+mod list;
 mod listeners;
 mod owner;
 mod processes;
@@ -35,6 +37,7 @@ pub use crate::kernel::packet::PacketError;
 use listeners::Listeners;
 use owner::{Ends, Owner, Owners};
 use processes::Processes;
+use socket::Sockets;
 use table::{ConnectionId, ConnectionTable, Limits, Seen};
 
 /// The largest packet that is read whole: with "BIG TCP" the kernel hands on up to 512 KiB as one (`GSO_MAX_SIZE`,
@@ -83,6 +86,7 @@ pub struct Capture {
     /// What was seen and not told, in order.
     held: VecDeque<(UnixNs, Seen)>,
     held_bytes: usize,
+    sockets: Sockets,
     owners: Owners,
     processes: Processes,
     listeners: Listeners,
@@ -127,6 +131,7 @@ impl Capture {
             unsettled: Vec::new(),
             held: VecDeque::new(),
             held_bytes: 0,
+            sockets: Sockets::open(),
             owners: Owners::default(),
             processes: Processes::default(),
             listeners: Listeners::new(netns),
@@ -149,7 +154,7 @@ impl Capture {
         };
         let now = now();
         if self.listeners.is_due() {
-            let sockets = socket::sockets();
+            let sockets = self.sockets.listening();
             self.listeners
                 .look(now, &sockets, &mut self.processes, events);
         }
@@ -269,6 +274,7 @@ impl Capture {
         self.owners.look(
             time,
             &mut ends,
+            &mut self.sockets,
             &self.listeners,
             &mut self.processes,
             events,

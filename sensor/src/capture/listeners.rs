@@ -38,7 +38,7 @@ impl Listeners {
             .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
     }
 
-    /// Tells which are new and which are gone. The first look finds what was there before us.
+    /// Tells which are new and which are gone; `sockets` are all that listen. The first look finds what was there before us.
     pub(super) fn look(
         &mut self,
         time: UnixNs,
@@ -49,7 +49,7 @@ impl Listeners {
         let held = self.looked.replace(Instant::now()).is_none();
         let listening: HashMap<u64, SocketAddr> = sockets
             .iter()
-            .filter(|socket| socket.listening && socket.inode != 0)
+            .filter(|socket| socket.inode != 0)
             .map(|socket| (socket.inode, socket.tuple.local))
             .collect();
         let netns = self.netns;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::holder;
 use super::listeners::Listeners;
 use super::processes::Processes;
-use super::socket::{connected, sockets};
+use super::socket::Sockets;
 use crate::event::{Event, ProcessKey, Tuple, UnixNs};
 use crate::kernel::clock::thread_time;
 
@@ -122,6 +122,7 @@ impl Owners {
         &mut self,
         time: UnixNs,
         ends: &mut [&mut Ends],
+        sockets: &mut Sockets,
         listeners: &Listeners,
         processes: &mut Processes,
         events: &mut Vec<Event>,
@@ -132,7 +133,13 @@ impl Owners {
         }
         let used = thread_time();
         self.read_addresses();
-        let sockets = connected(&sockets());
+        let open = ends.iter().flat_map(|ends| {
+            let open = [0, 1]
+                .into_iter()
+                .filter(|side| ends.owners[*side].is_none());
+            open.map(|side| ends.tuple(side))
+        });
+        let sockets = sockets.connected(open);
         let mut wanted = HashMap::new();
         for end in ends.iter_mut() {
             for side in [0, 1] {
@@ -145,9 +152,8 @@ impl Owners {
                             wanted.insert(socket.inode, socket.uid);
                         }
                     }
-                    // Not accepted yet, or just closed.
-                    Some(_) => {}
-                    None => end.owners[side] = Some(self.without_socket(end, side, listeners)),
+                    Some(socket) if socket.is_to_be_accepted() => {}
+                    _ => end.owners[side] = Some(self.without_socket(end, side, listeners)),
                 }
             }
         }
@@ -288,9 +294,17 @@ mod tests {
         let (server, _) = listener.accept().unwrap();
         let addresses = [client.local_addr().unwrap(), server.local_addr().unwrap()];
         let (mut owners, listeners) = (Owners::default(), Listeners::new(0));
+        let mut sockets = Sockets::open();
         let (mut processes, mut events) = (Processes::default(), Vec::new());
         let mut ends = Ends::new(addresses);
-        owners.look(1, &mut [&mut ends], &listeners, &mut processes, &mut events);
+        owners.look(
+            1,
+            &mut [&mut ends],
+            &mut sockets,
+            &listeners,
+            &mut processes,
+            &mut events,
+        );
         let own = super::super::image::key(std::process::id()).unwrap();
         assert_eq!(ends.owners, [Some(Owner::Process(own)); 2]);
         let execs = |event: &Event| matches!(&event.body, Body::Exec(exec) if exec.process == own);

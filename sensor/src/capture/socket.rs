@@ -1,135 +1,166 @@
-//! The TCP sockets of this network namespace, as /proc lists them.
+//! The TCP sockets of this network namespace.
+//!
+//! The kernel is asked for each one (`diag`): that costs the same however many there are. Its lists in /proc (`list`) are
+//! for where it cannot be asked: to read one, the kernel walks a table that is sized by the machine's memory, for
+//! milliseconds.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use super::diag::Diag;
+use super::list::list;
 use crate::event::Tuple;
-use crate::host::read_bounded;
 
-/// Longest list that is read, in bytes: about 200,000 sockets.
-const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// `TCP_LISTEN` as /proc/net/tcp prints it.
-const LISTEN: &str = "0A";
+/// States of a socket that can be waiting to be accepted (include/net/tcp_states.h): `TCP_ESTABLISHED`, `TCP_SYN_RECV`,
+/// and `TCP_CLOSE_WAIT` once the other side has said all it had to say.
+const ACCEPTABLE: [u8; 3] = [1, 3, 8];
+/// `TCP_LISTEN`.
+const LISTEN: u8 = 10;
 
 /// One socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Socket {
     /// Its addresses; a listening one has port 0 on the other side.
     pub(super) tuple: Tuple,
-    /// It waits for connections.
-    pub(super) listening: bool,
+    /// include/net/tcp_states.h.
+    pub(super) state: u8,
     /// Who made it.
     pub(super) uid: u32,
     /// Its number; 0 while no process has it: not accepted yet, or closed.
     pub(super) inode: u64,
 }
 
-/// All of them.
-#[must_use]
-pub(super) fn sockets() -> Vec<Socket> {
-    ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
-        .into_iter()
-        .filter_map(|path| read_bounded(path, LIST_BYTES_MAX))
-        .flat_map(|list| parse(&list))
-        .collect()
+impl Socket {
+    /// It waits for connections.
+    #[must_use]
+    pub(super) const fn is_listening(&self) -> bool {
+        self.state == LISTEN
+    }
+
+    /// No process has it yet; one that was closed by its process stays without.
+    #[must_use]
+    pub(super) fn is_to_be_accepted(&self) -> bool {
+        self.inode == 0 && ACCEPTABLE.contains(&self.state)
+    }
 }
 
-/// Sockets that are connected, by their addresses.
-#[must_use]
-pub(super) fn connected(sockets: &[Socket]) -> HashMap<Tuple, Socket> {
-    let connected = sockets.iter().filter(|socket| !socket.listening);
-    connected.map(|socket| (socket.tuple, *socket)).collect()
+/// Where sockets are looked up.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    diag: Option<Diag>,
 }
 
-/// proc(5), /proc/net/tcp: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`.
-fn parse(list: &str) -> Vec<Socket> {
-    let socket = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let local = address(fields.nth(1)?)?;
-        let remote = address(fields.next()?)?;
-        let listening = fields.next()? == LISTEN;
-        let uid = fields.nth(3)?.parse().ok()?;
-        let inode = fields.nth(1)?.parse().ok()?;
-        Some(Socket {
-            tuple: Tuple { local, remote },
-            listening,
-            uid,
-            inode,
-        })
-    };
-    list.lines().skip(1).filter_map(socket).collect()
-}
+impl Sockets {
+    /// Asks the kernel, if it answers.
+    #[must_use]
+    pub(super) fn open() -> Self {
+        Self { diag: Diag::open() }
+    }
 
-/// `0100007F:1F90`: words of an address as this machine keeps them, and the port.
-fn address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let word = |at: usize| {
-        let word = u32::from_str_radix(address.get(8 * at..8 * at + 8)?, 16).ok()?;
-        Some(word.to_ne_bytes())
-    };
-    let address: IpAddr = match address.len() {
-        8 => Ipv4Addr::from(word(0)?).into(),
-        32 => {
-            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
-            let octets: [u8; 16] = words.concat().try_into().ok()?;
-            Ipv6Addr::from(octets).to_canonical()
+    /// Those that listen.
+    #[must_use]
+    pub(super) fn listening(&mut self) -> Vec<Socket> {
+        if let Some(diag) = &mut self.diag
+            && let Ok(sockets) = diag.listening()
+        {
+            return sockets;
         }
-        _ => return None,
-    };
-    Some(SocketAddr::new(address, port))
+        list().into_iter().filter(Socket::is_listening).collect()
+    }
+
+    /// Those of these addresses that there are.
+    #[must_use]
+    pub(super) fn connected(
+        &mut self,
+        tuples: impl Iterator<Item = Tuple>,
+    ) -> HashMap<Tuple, Socket> {
+        let tuples: Vec<Tuple> = tuples.collect();
+        if let Some(diag) = &mut self.diag {
+            let asked: Result<Vec<_>, _> =
+                tuples.iter().map(|tuple| diag.connected(tuple)).collect();
+            if let Ok(found) = asked {
+                return by_tuple(found.into_iter().flatten());
+            }
+        }
+        by_tuple(list().into_iter().filter(|socket| !socket.is_listening()))
+    }
+}
+
+fn by_tuple(sockets: impl Iterator<Item = Socket>) -> HashMap<Tuple, Socket> {
+    sockets.map(|socket| (socket.tuple, socket)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
     use super::*;
 
-    #[test]
-    fn lists_are_read() {
-        let list = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0
-   1: 0100007F:1F90 0200007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 4243 1 0 100 0
-   2: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000300007F:0001 01 0:0 0:0 0 7 0 9 1
-   3: 0100007F 0200007F:9999 01 0 0 0 0 0 4243
-short 0A
-";
-        let sockets = parse(list);
-        let named = |local: &str, remote: &str, listening, uid, inode| Socket {
-            tuple: Tuple {
-                local: local.parse().unwrap(),
-                remote: remote.parse().unwrap(),
-            },
-            listening,
-            uid,
-            inode,
-        };
-        let expected = [
-            named("127.0.0.1:8080", "0.0.0.0:0", true, 1000, 4242),
-            named("127.0.0.1:8080", "127.0.0.2:39321", false, 0, 4243),
-            named("127.0.0.1:8080", "127.0.0.3:1", false, 7, 9),
-        ];
-        assert_eq!(sockets, expected);
+    fn tuple(end: &TcpStream) -> Tuple {
+        let plain =
+            |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        Tuple {
+            local: plain(end.local_addr().unwrap()),
+            remote: plain(end.peer_addr().unwrap()),
+        }
+    }
+
+    /// By the kernel's answers and by its lists, whichever of them a machine has.
+    fn ways() -> [Sockets; 2] {
+        [Sockets::open(), Sockets { diag: None }]
     }
 
     #[test]
     fn a_live_connection_is_found_from_both_sides() {
+        // An IPv4 client of a listener for both is an IPv6 socket at the server.
+        let any = IpAddr::from(Ipv6Addr::UNSPECIFIED);
+        for listens_at in [IpAddr::from([127, 0, 0, 1]), any] {
+            let listener = TcpListener::bind((listens_at, 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            let ends = [tuple(&client), tuple(&server)];
+            for mut sockets in ways() {
+                let connected = sockets.connected(ends.into_iter());
+                for end in ends {
+                    assert_ne!(connected[&end].inode, 0, "{sockets:?}");
+                }
+                let all = sockets.listening();
+                let at = listener.local_addr().unwrap();
+                let here = all.iter().filter(|socket| socket.tuple.local == at);
+                assert_eq!(here.count(), 1, "{sockets:?}: {all:?}");
+                assert!(all.iter().all(Socket::is_listening));
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_not_accepted_is_waited_for_and_who_closed_is_not() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        let all = sockets();
-        let connected = connected(&all);
-        for end in [&client, &server] {
-            let tuple = Tuple {
-                local: end.local_addr().unwrap(),
-                remote: end.peer_addr().unwrap(),
-            };
-            assert_ne!(connected[&tuple].inode, 0);
+        let near = tuple(&client);
+        let far = Tuple {
+            local: near.remote,
+            remote: near.local,
+        };
+        for mut sockets in ways() {
+            let waiting = sockets.connected([far].into_iter())[&far];
+            assert!(waiting.is_to_be_accepted(), "{waiting:?}");
         }
-        let at = listener.local_addr().unwrap();
-        let listens = |socket: &&Socket| socket.listening && socket.tuple.local == at;
-        assert_eq!(all.iter().filter(listens).count(), 1);
+        drop(client);
+        for mut sockets in ways() {
+            // The other side has not closed, so that this one is kept by the kernel.
+            let closed = sockets.connected([near].into_iter())[&near];
+            assert_eq!(closed.inode, 0);
+            assert!(!closed.is_to_be_accepted(), "{closed:?}");
+            let absent = Tuple {
+                local: near.local,
+                remote: near.local,
+            };
+            assert!(
+                !sockets
+                    .connected([absent].into_iter())
+                    .contains_key(&absent)
+            );
+        }
     }
 }
