@@ -20,7 +20,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::config::{Collector, Config};
 use crate::observation::{HostName, Observation};
@@ -133,6 +133,8 @@ impl Counters {
 #[derive(Debug)]
 pub struct Exporter {
     queue: mpsc::Sender<Observation>,
+    /// Its reader sleeps while a batch gathers; this wakes it for a new session, and for a queue that is half full.
+    hurry: Arc<Notify>,
     counters: Arc<Counters>,
     policy: watch::Receiver<Option<PolicyUpdate>>,
     link: watch::Receiver<Link>,
@@ -160,11 +162,13 @@ impl Exporter {
             .map_err(StartError::Thread)?;
         let counters = Arc::new(Counters::default());
         let (queue, observations) = mpsc::channel(settings.queue_observations_max);
+        let hurry = Arc::new(Notify::new());
         let (policy_sender, policy) = watch::channel(None);
         let (link_sender, link) = watch::channel(Link::Connecting);
         let (stop, stopped) = oneshot::channel();
         let ends = task::Ends {
             observations,
+            hurry: Arc::clone(&hurry),
             counters: Arc::clone(&counters),
             policy: policy_sender,
             link: link_sender,
@@ -182,6 +186,7 @@ impl Exporter {
             .map_err(StartError::Thread)?;
         Ok(Self {
             queue,
+            hurry,
             counters,
             policy,
             link,
@@ -193,11 +198,15 @@ impl Exporter {
     /// Takes an observation. A full queue is waited for, for [`PATIENCE`] at most and not again before it has had room: the
     /// ring buffer before us holds a burst, a disk that is stuck must not hold us. Then dropped and counted.
     pub fn send(&self, mut observation: Observation) {
+        let is_news = task::is_news(&observation);
         let mut since = None;
         loop {
             match self.queue.try_send(observation) {
                 Ok(()) => {
                     self.counters.is_stuck.store(false, Ordering::Relaxed);
+                    if is_news || self.queue.capacity() <= self.queue.max_capacity() / 2 {
+                        self.hurry.notify_one();
+                    }
                     return;
                 }
                 Err(TrySendError::Full(back)) if self.may_wait(&mut since) => observation = back,

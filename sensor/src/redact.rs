@@ -10,6 +10,7 @@
 mod argv;
 mod clean;
 mod formats;
+mod memo;
 mod names;
 mod percent;
 mod phrases;
@@ -23,6 +24,8 @@ mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub use memo::Memo;
 
 /// What stands where a secret stood.
 pub const REDACTED: &str = "[redacted]";

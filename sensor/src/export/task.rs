@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gnomon_proto::v1;
 use gnomon_proto::v1::collector_message::Body;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -16,13 +16,16 @@ use super::batch::{Filling, RunId};
 use super::link::{self, LinkEvent, Sent};
 use super::order;
 use super::{Counters, Link, PolicyUpdate, Settings};
-use crate::observation::Observation;
+use crate::observation::{self, Observation};
 use crate::spool::{AppendError, Folder, Sealed, Spool, SpoolId};
 
 /// A batch is sealed this long after its first observation …
 const LINGER: Duration = Duration::from_millis(50);
-/// … but no sooner after the one before: each costs a file and a round trip. An analyst waits for a second at most.
+/// … but no sooner after the one before: each costs the disk and a round trip. An analyst waits for a second at most.
 const SPACING: Duration = Duration::from_millis(250);
+/// The same two for a batch that tells of a new session: what is said with it comes within moments.
+const NEWS_LINGER: Duration = Duration::from_millis(10);
+const NEWS_SPACING: Duration = Duration::from_millis(50);
 /// Batches on their way to the collector at most; it takes 32.
 const WINDOW_BATCHES: usize = 16;
 /// A disk that refused a batch is asked again after this.
@@ -33,6 +36,8 @@ const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// The task's ends of what [`Exporter`](super::Exporter) holds.
 pub(super) struct Ends {
     pub(super) observations: mpsc::Receiver<Observation>,
+    /// What is in the queue is not to wait until the batch is sealed.
+    pub(super) hurry: Arc<Notify>,
     pub(super) counters: Arc<Counters>,
     pub(super) policy: watch::Sender<Option<PolicyUpdate>>,
     pub(super) link: watch::Sender<Link>,
@@ -43,6 +48,7 @@ pub(super) struct Ends {
 pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) -> io::Result<()> {
     let Ends {
         mut observations,
+        hurry,
         counters,
         policy,
         link,
@@ -87,10 +93,13 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
                 }
                 task.seal().await;
             }
-            Some(observation) = observations.recv(), if task.has_room() => task.take(&observation).await,
+            // Of a batch only the first observation wakes this task; the others wait until it is sealed.
+            Some(observation) = observations.recv(), if task.filling.is_empty() => task.take(&observation).await,
+            () = hurry.notified() => task.gather(&mut observations).await,
             () = until(at) => {}
         }
         if task.seal_at.is_some_and(|at| at <= Instant::now()) {
+            task.gather(&mut observations).await;
             task.seal().await;
         }
         task.fill_window().await;
@@ -105,6 +114,22 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// When a batch is to be sealed that gets an observation now. `sealed_at`: when the one before was.
+fn due(now: Instant, sealed_at: Option<Instant>, is_news: bool) -> Instant {
+    let (linger, spacing) = if is_news {
+        (NEWS_LINGER, NEWS_SPACING)
+    } else {
+        (LINGER, SPACING)
+    };
+    let soon = now + linger;
+    sealed_at.map_or(soon, |at| soon.max(at + spacing))
+}
+
+/// A session is told of for the first time.
+pub(super) fn is_news(observation: &Observation) -> bool {
+    matches!(&observation.body, observation::Body::Session(session) if session.rev == 1)
 }
 
 struct Task {
@@ -172,16 +197,28 @@ impl Task {
         !self.filling.is_full()
     }
 
+    /// Takes what has come since the batch was begun. Not all that may still come: that is the next one's.
+    async fn gather(&mut self, observations: &mut mpsc::Receiver<Observation>) {
+        for _ in 0..observations.len() {
+            if !self.has_room() {
+                return;
+            }
+            let Ok(observation) = observations.try_recv() else {
+                return;
+            };
+            self.take(&observation).await;
+        }
+    }
+
     async fn take(&mut self, observation: &Observation) {
         if !self.filling.push(observation) {
             self.counters.too_large.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let sealed_at = self.sealed_at;
-        self.seal_at.get_or_insert_with(|| {
-            let soon = Instant::now() + LINGER;
-            sealed_at.map_or(soon, |at| soon.max(at + SPACING))
-        });
+        if !self.disk_fails {
+            let at = due(Instant::now(), self.sealed_at, is_news(observation));
+            self.seal_at = Some(self.seal_at.map_or(at, |before| before.min(at)));
+        }
         if self.filling.is_full() && !self.disk_fails {
             self.seal().await;
         }
@@ -342,5 +379,24 @@ fn hello(settings: &Settings, run: RunId, spool: SpoolId) -> v1::Hello {
         machine: std::env::consts::ARCH.to_owned(),
         spool_id: spool.0.to_vec(),
         run: run.0.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_go_out_sooner_than_calls_and_both_are_spaced() {
+        let now = Instant::now();
+        for (is_news, linger, spacing) in
+            [(false, LINGER, SPACING), (true, NEWS_LINGER, NEWS_SPACING)]
+        {
+            assert_eq!(due(now, None, is_news), now + linger);
+            assert_eq!(due(now, Some(now), is_news), now + spacing);
+            let long_ago = now.checked_sub(SPACING);
+            assert_eq!(due(now, long_ago, is_news), now + linger);
+        }
+        assert!(due(now, Some(now), true) < due(now, Some(now), false));
     }
 }

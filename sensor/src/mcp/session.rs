@@ -172,6 +172,8 @@ pub struct Session {
     /// Calls that finished and were not told yet.
     finished: Vec<Call>,
     early: Vec<EarlyAnswer>,
+    /// Redacted names of calls.
+    names: redact::Memo,
 }
 
 impl Session {
@@ -210,6 +212,7 @@ impl Session {
             waiting: Waiting::new(waiting),
             finished: Vec::new(),
             early: Vec::new(),
+            names: redact::Memo::default(),
         }
     }
 
@@ -257,7 +260,7 @@ impl Session {
         } else {
             0
         };
-        let name = request.name.as_deref().map(redact::text);
+        let name = request.name.as_deref().map(|name| self.names.text(name));
         let pending = Pending {
             exchange,
             since: time,

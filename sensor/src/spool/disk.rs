@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 /// Names one boot of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
@@ -187,14 +189,18 @@ impl Disk for Folder {
     }
 
     fn replace(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let replacement = self.at(REPLACEMENT);
-        let mut file = options()
+        let (replacement, own) = (self.at(REPLACEMENT), self.at(name));
+        let file = options()
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(false)
             .open(&replacement)?;
-        file.write_all(bytes)?;
-        std::fs::rename(replacement, self.at(name))
+        file.write_all_at(bytes, 0)?;
+        file.set_len(bytes.len() as u64)?;
+        // The two files change places, for a new one each time costs the file system more than all else; not every
+        // file system can do that, and the first time there is only one.
+        renameat_with(CWD, &replacement, CWD, &own, RenameFlags::EXCHANGE)
+            .or_else(|_| std::fs::rename(&replacement, &own))
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {

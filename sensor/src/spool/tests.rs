@@ -177,3 +177,19 @@ fn an_acknowledged_spool_stays_small() {
     append(&mut spool, "x");
     assert_eq!((spool.id(), sequences(&mut spool)), (id, vec![201]));
 }
+
+#[test]
+fn a_file_is_replaced_by_another_of_any_size() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("spool");
+    let mut disk = Folder::open(&path).unwrap();
+    for content in ["long at first", "short", "", "longer than any before it"] {
+        disk.replace("cursor", content.as_bytes()).unwrap();
+        let read = disk.read("cursor", 0, 100).unwrap();
+        assert_eq!(String::from_utf8(read).unwrap(), content);
+    }
+    assert!(
+        disk.names().unwrap().len() <= 3,
+        "the lock, and two that take turns"
+    );
+}
