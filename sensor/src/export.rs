@@ -7,7 +7,6 @@
 
 mod batch;
 mod link;
-mod order;
 mod task;
 mod wire;
 
@@ -24,9 +23,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::config::{Collector, Config};
 use crate::observation::{HostName, Observation};
+use crate::order::Order;
 use crate::own;
 use crate::spool::{Folder, FolderError, Loss, Spool, SpoolLoss};
-use crate::switch::ORDER_FILE;
 
 /// A full queue is waited for at most this long.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -40,8 +39,8 @@ pub struct Settings {
     pub collector: Collector,
     /// Folder of the spool.
     pub spool: PathBuf,
-    /// File that keeps the collector's order to have probes off.
-    pub order: PathBuf,
+    /// The collector's order to have probes off.
+    pub order: Order,
     /// Bytes that the spool may take.
     pub spool_bytes_max: u64,
     /// Observations that may wait in memory.
@@ -50,12 +49,14 @@ pub struct Settings {
     pub host_name: HostName,
 }
 
-impl From<&Config> for Settings {
-    fn from(config: &Config) -> Self {
+impl Settings {
+    /// Those of a configuration; `order` is heard here and obeyed elsewhere.
+    #[must_use]
+    pub fn new(config: &Config, order: Order) -> Self {
         Self {
             collector: config.collector.clone(),
             spool: config.state_dir.join("spool"),
-            order: config.state_dir.join(ORDER_FILE),
+            order,
             spool_bytes_max: config.limits.spool_bytes_max,
             queue_observations_max: config.limits.queue_observations_max,
             host_name: config.host_name.clone(),

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod mcp;
 pub mod observation;
 pub mod off;
+pub mod order;
 pub mod output;
 pub mod own;
 pub mod pipeline;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::off::Off;
+use crate::order::Order;
 use crate::redact;
 
 /// Of the whole host: every sensor on it, `watch` included.
@@ -27,6 +28,7 @@ const NOTE_BYTES_MAX: u64 = 200;
 #[derive(Debug)]
 pub struct Switch {
     files: Vec<PathBuf>,
+    order: Option<Order>,
     looked: Option<Instant>,
     found: Option<Off>,
 }
@@ -37,13 +39,26 @@ impl Switch {
     pub const fn new(files: Vec<PathBuf>) -> Self {
         Self {
             files,
+            order: None,
             looked: None,
             found: None,
         }
     }
 
+    /// It obeys this, too.
+    #[must_use]
+    pub fn obeying(self, order: Order) -> Self {
+        Self {
+            order: Some(order),
+            ..self
+        }
+    }
+
     /// Why probes are to be off, as of the last look.
     pub fn off(&mut self) -> Option<Off> {
+        if let Some(off) = self.order.as_ref().and_then(Order::off) {
+            return Some(off);
+        }
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             self.looked = Some(Instant::now());
             self.found = self.files.iter().find_map(|file| look(file));

@@ -8,12 +8,13 @@ use gnomon_policy::Policy;
 use gnomon_sensor::agent::{Settings, Sink};
 use gnomon_sensor::config::{self, Config};
 use gnomon_sensor::duty::{self, Until};
-use gnomon_sensor::export::{Exporter, PolicyUpdate};
+use gnomon_sensor::export::{self, Exporter, PolicyUpdate};
 use gnomon_sensor::gate::Gate;
 use gnomon_sensor::guard::{Forgive, Guard};
 use gnomon_sensor::observation::Observation;
+use gnomon_sensor::order::Order;
 use gnomon_sensor::source::Tier;
-use gnomon_sensor::switch::{HOST_FILE, ORDER_FILE, STATE_FILE, Switch};
+use gnomon_sensor::switch::{HOST_FILE, STATE_FILE, Switch};
 use tokio::sync::watch;
 
 /// Watch this host and send what is seen to the collector. Needs root, as `watch` does.
@@ -45,12 +46,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let folder = config.state_dir.display();
         format!("the state folder {folder} cannot be used; check state_dir, its owner and the disk")
     })?;
+    let order = Order::kept_in(&config.state_dir);
     let files = vec![
         HOST_FILE.into(),
         config.state_dir.join(STATE_FILE),
-        config.state_dir.join(ORDER_FILE),
+        order.file().to_owned(),
     ];
-    let mut gate = Gate::new(Switch::new(files), Some(guard));
+    let switch = Switch::new(files).obeying(order.clone());
+    let mut gate = Gate::new(switch, Some(guard));
     super::give_up_rights();
     let mut until = Until::new(&stop, None, &mut gate);
     let settings = Settings {
@@ -60,7 +63,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     // First the source: without it there is nothing to send.
     duty::serve(&settings, &mut until, &mut |state| {
-        let exporter = Exporter::start((&config).into()).context("cannot start sending")?;
+        let settings = export::Settings::new(&config, order.clone());
+        let exporter = Exporter::start(settings).context("cannot start sending")?;
         let server = &config.collector.server;
         eprintln!("gnomon-sensor: ready, {state}, sending to {server}");
         Ok(Box::new(Sent {

@@ -14,9 +14,9 @@ use tracing::{error, info, warn};
 
 use super::batch::{Filling, RunId};
 use super::link::{self, LinkEvent, Sent};
-use super::order;
 use super::{Counters, Link, PolicyUpdate, Settings};
 use crate::observation::{self, Observation};
+use crate::order::Order;
 use crate::spool::{AppendError, Folder, Sealed, Spool, SpoolId};
 
 /// A batch is sealed this long after its first observation …
@@ -137,8 +137,7 @@ struct Task {
     run: RunId,
     /// Of the spool, to be named in messages.
     folder: PathBuf,
-    /// Where the collector's order to have probes off is kept.
-    order: PathBuf,
+    order: Order,
     /// Away only while a blocking thread has it.
     spool: Option<Spool<Folder>>,
     filling: Filling,
@@ -304,11 +303,13 @@ impl Task {
                 self.complain(result);
             }
             LinkEvent::Message(Body::Probes(probes)) => {
-                let (file, off) = (self.order.clone(), probes.off);
-                let kept = tokio::task::spawn_blocking(move || order::keep(&file, &probes)).await;
+                let (order, off) = (self.order.clone(), probes.off);
+                order.hear(&probes);
+                let kept = tokio::task::spawn_blocking(move || order.keep(&probes)).await;
                 if let Err(cause) = kept.map_err(io::Error::other).flatten() {
-                    error!(%cause, off, file = %self.order.display(),
-                        "the collector's order about the probes cannot be kept, and is not obeyed; make room or repair the disk");
+                    error!(%cause, off, file = %self.order.file().display(),
+                        "the collector's order about the probes cannot be kept: it is obeyed until the sensor ends, and what an \
+                        earlier one left holds until its file is gone; make room or repair the disk");
                 }
             }
             LinkEvent::Message(Body::Policy(policy)) => {

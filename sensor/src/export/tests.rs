@@ -121,7 +121,7 @@ fn settings(folder: &Path, port: u16) -> Settings {
             key: folder.join("sensor.key"),
         },
         spool: folder.join("spool"),
-        order: folder.join("order"),
+        order: crate::order::Order::kept_in(folder),
         spool_bytes_max: 8 << 20,
         queue_observations_max: 64,
         host_name: HostName::new("laptop"),
