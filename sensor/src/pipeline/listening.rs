@@ -122,11 +122,13 @@ impl Pipeline {
         }
     }
 
-    /// A server of this host was seen to speak MCP: where it listens is a listener with MCP. Gives its place.
+    /// A server of this host was seen to speak MCP: where it listens is a listener with MCP. Gives its place. `listens`: it
+    /// is new that it does, so that there is such a place whether or not its socket is known.
     pub(super) fn note_listener(
         &mut self,
         now: UnixNs,
         number: SessionNumber,
+        listens: bool,
         output: &mut Output,
     ) -> Option<Place> {
         let session = self.sessions.get(number)?;
@@ -149,7 +151,7 @@ impl Pipeline {
             (Channel::Unix, _) => self.unix_place(number, server),
             _ => None,
         };
-        let place = self.listeners.seen(reached?, server, &paths)?;
+        let place = self.listeners.seen(reached?, server, &paths, listens)?;
         self.tell_listener(now, &place, false, output);
         Some(place)
     }

@@ -40,6 +40,8 @@ struct ToldSession {
     outline: Outline,
     last: observation::Session,
     time: UnixNs,
+    /// Where its server listens was told, too.
+    placed: bool,
 }
 
 impl Told {
@@ -151,6 +153,7 @@ impl Pipeline {
         let known = self.told.sessions.get(&number);
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
+        let was_placed = known.is_some_and(|told| told.placed);
         let before = known.map(|told| told.last.facts.client_serves.clone());
         let before = before.unwrap_or_default();
         let Some(mut stated) = self.sources(before).session_of(number, id.clone(), rev) else {
@@ -163,7 +166,9 @@ impl Pipeline {
         if ended {
             self.tell_calls(number, &id, output);
         }
-        let place = self.note_listener(now, number, output);
+        // A server may listen no more while it still serves whom it has.
+        let place = self.note_listener(now, number, !ended && !was_placed, output);
+        let placed = was_placed || place.is_some();
         stated
             .evidence
             .extend(place.and_then(|place| named(&place)));
@@ -179,6 +184,7 @@ impl Pipeline {
                     outline,
                     last: stated,
                     time: now,
+                    placed,
                 },
             );
             self.tell_tools(now, output);
@@ -192,6 +198,7 @@ impl Pipeline {
                     outline,
                     last: stated,
                     time: now,
+                    placed,
                 },
             );
         }

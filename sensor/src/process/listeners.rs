@@ -206,17 +206,19 @@ impl Listeners {
     }
 
     /// MCP was seen where a process serves. `reached` is the address that was connected to. Gives the place of
-    /// the listening socket.
+    /// the listening socket. `listens`: it does now, even if no socket is known; nobody would tell the end of a place that is
+    /// made here of what is over.
     pub fn seen(
         &mut self,
         reached: Place,
         mut process: ProcessKey,
         paths: &[String],
+        listens: bool,
     ) -> Option<Place> {
-        let place = reached
+        let known = reached
             .listening()
-            .find(|place| self.places.contains_key(place))
-            .unwrap_or(reached);
+            .find(|place| self.places.contains_key(place));
+        let place = known.or_else(|| listens.then_some(reached))?;
         if !self.places.contains_key(&place) && self.places.len() >= 2 * SOCKETS_MAX {
             self.dropped += 1;
             return None;

@@ -73,7 +73,7 @@ fn the_process_that_serves_is_named_before_the_one_that_opened() {
     open(&mut listeners, KEY, "[::]:80", 1);
     listeners.fork(process(1), process(2));
     assert_eq!(named(&listeners, "[::]:80"), Some((1, false)));
-    let seen = listeners.seen(place("127.0.0.1:80"), process(2), &["/mcp".into()]);
+    let seen = listeners.seen(place("127.0.0.1:80"), process(2), &["/mcp".into()], true);
     assert_eq!(seen, Some(place("[::]:80")));
     assert_eq!(named(&listeners, "[::]:80"), Some((2, true)));
     let state = listeners.state(&place("[::]:80")).expect("it listens");
@@ -83,7 +83,7 @@ fn the_process_that_serves_is_named_before_the_one_that_opened() {
     );
     // Another worker makes no difference.
     listeners.fork(process(1), process(3));
-    listeners.seen(place("127.0.0.1:80"), process(3), &[]);
+    listeners.seen(place("127.0.0.1:80"), process(3), &[], true);
     assert_eq!(named(&listeners, "[::]:80"), Some((2, true)));
     // A worker that ends leaves it to the others.
     listeners.exit(process(2));
@@ -105,7 +105,7 @@ fn a_socket_that_an_exec_hands_over_stays_with_the_process() {
 fn a_restarted_server_is_one_place_with_a_new_process() {
     let mut listeners = Listeners::default();
     open(&mut listeners, KEY, "127.0.0.1:80", 4);
-    listeners.seen(place("127.0.0.1:80"), process(4), &[]);
+    listeners.seen(place("127.0.0.1:80"), process(4), &[], true);
     listeners.close(KEY, &place("127.0.0.1:80"));
     listeners.exit(process(4));
     assert_eq!(listeners.state(&place("127.0.0.1:80")), None);
@@ -200,7 +200,7 @@ fn unix_sockets_get_their_names_later() {
 #[test]
 fn what_is_only_seen_to_serve_is_gone_with_its_process() {
     let mut listeners = Listeners::default();
-    listeners.seen(place("10.0.0.1:80"), process(3), &[]);
+    listeners.seen(place("10.0.0.1:80"), process(3), &[], true);
     assert_eq!(named(&listeners, "10.0.0.1:80"), Some((3, true)));
     listeners.exit(process(3));
     assert_eq!(named(&listeners, "10.0.0.1:80"), None);
@@ -234,4 +234,14 @@ fn one_process_cannot_fill_the_table_and_a_fork_of_it_is_cheap() {
     }
     assert!(listeners.sockets.is_empty() && listeners.places.is_empty());
     assert!(listeners.held.is_empty());
+}
+
+#[test]
+fn what_is_over_makes_no_place() {
+    let mut listeners = Listeners::default();
+    let seen = listeners.seen(place("127.0.0.1:80"), process(2), &[], false);
+    assert_eq!((seen, listeners.places.len()), (None, 0));
+    listeners.seen(place("127.0.0.1:80"), process(2), &[], true);
+    let again = listeners.seen(place("127.0.0.1:80"), process(2), &["/mcp".into()], false);
+    assert_eq!(again, Some(place("127.0.0.1:80")));
 }
