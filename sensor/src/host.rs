@@ -7,6 +7,7 @@ mod digest;
 mod live;
 mod path;
 mod sockets;
+mod unix;
 
 pub use live::LiveHost;
 pub(crate) use path::read_bounded;
@@ -14,6 +15,7 @@ pub use sockets::UnixSocket;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::event::Exec;
 use crate::process::container::Container;
@@ -38,7 +40,7 @@ pub trait Host {
     /// Inode of the network namespace that a process is in.
     fn netns_of(&mut self, pid: u32) -> Option<u32>;
     /// Unix sockets of the network namespace that a process is in, by inode; empty when it is gone.
-    fn unix_sockets(&mut self, pid: u32) -> HashMap<u64, UnixSocket>;
+    fn unix_sockets(&mut self, pid: u32) -> Arc<HashMap<u64, UnixSocket>>;
     /// Inodes of TCP sockets that listen in the host's own network namespace.
     fn tcp_listening(&mut self) -> HashSet<u64>;
     /// Mode, owner and group of a unix socket's file as a process sees it: `0660 root:docker`.
@@ -74,8 +76,8 @@ impl Host for NoHost {
     fn netns_of(&mut self, _pid: u32) -> Option<u32> {
         None
     }
-    fn unix_sockets(&mut self, _pid: u32) -> HashMap<u64, UnixSocket> {
-        HashMap::new()
+    fn unix_sockets(&mut self, _pid: u32) -> Arc<HashMap<u64, UnixSocket>> {
+        Arc::default()
     }
     fn tcp_listening(&mut self) -> HashSet<u64> {
         HashSet::new()

@@ -15,6 +15,9 @@ const CLOSE_BYTES: u64 = 1024;
 const LINE_BYTES_MAX: usize = 4 * 1024;
 /// JSON-RPC that is not MCP's is watched for this long: its first decisive message may come late.
 const RPC_BYTES_MAX: u64 = 64 * 1024;
+/// Lines of another protocol after which the flow is taken for that one's. A single one may be a log line, or somebody who hides
+/// behind it.
+const AGAINST_MAX: u32 = 16;
 /// Unjudged bytes after which the kernel is told to go on, well before its share of 1 MiB is used up.
 const RENEW_BYTES: u64 = 256 * 1024;
 
@@ -27,7 +30,7 @@ pub struct Appraisal {
     /// Bytes since the kernel was last told anything.
     since_told: u64,
     rpc: bool,
-    against: bool,
+    against: u32,
     mcp: bool,
     foreign_exchange: bool,
 }
@@ -53,7 +56,7 @@ impl Appraisal {
             self.rpc = true;
             self.noise = 0;
         }
-        self.against |= against;
+        self.against += if against { 1 } else { 0 };
     }
 
     /// The flow carries a session.
@@ -143,7 +146,7 @@ impl Appraisal {
             .any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31));
         // What began like JSON and does not end is no message that anybody reads.
         let endless = self.noise > MESSAGE_BYTES_MAX as u64;
-        let give_up = self.against
+        let give_up = self.against >= AGAINST_MAX
             || binary
             || endless
             || (!json_begun && unfinished.len() > LINE_BYTES_MAX)

@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::digest::Digests;
 use super::path::{open_of, read_bounded, text_of};
+use super::unix::UnixLists;
 use super::{Host, UnixSocket, sockets};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
@@ -25,6 +27,7 @@ pub struct LiveHost {
     addresses: Vec<IpAddr>,
     addresses_read: Option<Instant>,
     digests: Digests,
+    unix: UnixLists,
     netns: Option<u32>,
 }
 
@@ -42,6 +45,7 @@ impl LiveHost {
             addresses: Vec::new(),
             addresses_read: None,
             digests: Digests::start()?,
+            unix: UnixLists::default(),
             // Of the first process: the sensor itself may run in a container.
             netns: sockets::netns("1").or_else(|| sockets::netns("self")),
         })
@@ -94,8 +98,8 @@ impl Host for LiveHost {
         sockets::netns(&pid.to_string())
     }
 
-    fn unix_sockets(&mut self, pid: u32) -> HashMap<u64, UnixSocket> {
-        sockets::unix_sockets(pid)
+    fn unix_sockets(&mut self, pid: u32) -> Arc<HashMap<u64, UnixSocket>> {
+        self.unix.of(pid)
     }
 
     fn tcp_listening(&mut self) -> HashSet<u64> {

@@ -126,6 +126,10 @@ impl Http {
         // Cut short is what the peer did; everything else is our loss.
         let is_loss = reason != "cut_short";
         let answers = side == http1::Side::Server;
+        if reason == "length_ambiguous" && !answers {
+            // What no two readers see alike may be a request all the same.
+            sessions.lose(LossReason::RequestUnread, 1);
+        }
         let touched = |(key, _): &(ExchangeKey, &Exchange)| exchange.is_none_or(|own| key.1 == own);
         let open = self.exchanges.numbered(flow).filter(touched);
         let open: Vec<(ExchangeKey, Option<SessionNumber>)> = open
@@ -262,7 +266,8 @@ impl Http {
         marks: Marks,
         sessions: &mut SessionTable,
     ) -> Option<SessionNumber> {
-        if marks.is_against() {
+        // A header is easily added: it hides nothing that only MCP says.
+        if marks.is_against() && !marks.is_decisive() {
             return None;
         }
         let modern = place.modern || messages.iter().any(is_modern);

@@ -24,6 +24,9 @@ use pairing::{is_closed, rank, reversed, server};
 const EARLY_MAX: usize = 64;
 /// How long they wait: longer than any call takes to return after its bytes were read.
 const EARLY_NS: u64 = 5_000_000_000;
+/// Beginnings of sessions that such an answer is held against; past this it is looked at once a tick, as those that are not
+/// certain: whoever begins and begins does not keep us busy.
+const EARLY_TRIES_MAX: u8 = 4;
 /// How long after the client's end of stream a server may still answer.
 const CLOSING_NS: u64 = 3_000_000_000;
 /// Sessions that have a request and no answer yet; past this the client that has most of them loses its oldest.
@@ -47,6 +50,7 @@ struct Early {
     time: UnixNs,
     lane: Lane,
     message: Message,
+    tries: u8,
 }
 
 /// Which lanes belong to which session.
@@ -271,7 +275,7 @@ impl Stdio {
         });
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
-        self.retry_sure(time, flows, sessions);
+        self.retry_sure(time, lane, flows, sessions);
     }
 
     /// Forgets the oldest session without an answer of the client that has most of them: whoever asks and asks does not push
@@ -296,16 +300,29 @@ impl Stdio {
         }
     }
 
-    /// Tries again those early answers that certainly belong to a request. The others wait for the next tick: what else
-    /// came with the request may show that it is a quotation.
-    fn retry_sure(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
-        let (sure, others) = std::mem::take(&mut self.early)
-            .into_iter()
-            .partition(|early| {
-                let id = response_id(&early.message);
-                let asked = id.and_then(|id| self.asked(early.lane, id, flows, sessions));
-                asked.is_some_and(|(unpaired, _)| is_closed(flows, unpaired.requests, early.lane))
-            });
+    /// Tries again those early answers that certainly belong to a request of the lane `requests`. The others wait for the next
+    /// tick: what else came with the request may show that it is a quotation.
+    fn retry_sure(
+        &mut self,
+        now: UnixNs,
+        requests: Lane,
+        flows: &FlowTable,
+        sessions: &mut SessionTable,
+    ) {
+        let (mut sure, mut others) = (VecDeque::new(), VecDeque::new());
+        for mut early in std::mem::take(&mut self.early) {
+            let may_be = early.tries < EARLY_TRIES_MAX && is_closed(flows, requests, early.lane);
+            early.tries += u8::from(may_be);
+            let id = response_id(&early.message).filter(|_| may_be);
+            let asked = id.and_then(|id| self.asked(early.lane, id, flows, sessions));
+            let is_sure =
+                asked.is_some_and(|(found, _)| is_closed(flows, found.requests, early.lane));
+            if is_sure {
+                sure.push_back(early);
+            } else {
+                others.push_back(early);
+            }
+        }
         self.early = sure;
         self.retry_early(now, flows, sessions);
         let again = std::mem::replace(&mut self.early, others);
@@ -414,6 +431,7 @@ impl Stdio {
                 time,
                 lane,
                 message,
+                tries: 0,
             });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::message::{Request, Response};
+use super::message::{Outcome, Request, Response};
 use super::session::{Call, EarlyAnswer, ExchangeKey, Session, SessionNumber, WaitingCount};
 use super::signature::{Mark, Marks, Sign};
 use super::tools::Tool;
@@ -225,7 +225,9 @@ impl SessionTable {
             });
             return;
         };
-        self.answered(number, &method, marks);
+        if speaks_mcp(&method, response) {
+            self.answered(number, &method, marks);
+        }
         if let Some(tools) = &response.tools
             && self.tool_lists.len() < TOOL_LISTS_MAX
         {
@@ -326,6 +328,18 @@ impl SessionTable {
     }
 }
 
+/// Whether an answer is one of somebody who knows the request. A handshake is tried on servers of other protocols, too: they know
+/// no such method (-32601, JSON-RPC 2.0, section 5.1), or answer something of their own.
+fn speaks_mcp(method: &str, response: &Response) -> bool {
+    const METHOD_NOT_FOUND: i64 = -32601;
+    method != "initialize"
+        || match &response.outcome {
+            Outcome::Ok => response.handshake.is_some(),
+            Outcome::ToolError => false,
+            Outcome::Error { code, .. } => *code != METHOD_NOT_FOUND,
+        }
+}
+
 /// Writes down what the marks of a message mean, in words.
 pub(super) fn witness(session: &mut Session, marks: Marks) {
     for mark in marks.iter() {
@@ -355,7 +369,8 @@ const fn words(mark: Mark) -> Option<(&'static str, Quality)> {
         Sign::Supported => "a list of supported MCP revisions",
         Sign::Header => "an HTTP header that only MCP has",
         Sign::Endpoint => "the endpoint event of HTTP+SSE",
-        Sign::ToolList => "a list of tools with input schemas",
+        Sign::ToolList if matches!(mark, Mark::Decisive(_)) => "a list of tools with input schemas",
+        Sign::ToolList => "a list of tools",
         Sign::ToolCall => "tools/call with a tool name",
         Sign::Content => "content blocks of a tool result",
         Sign::Method => "a method of MCP that others have too",

@@ -333,6 +333,56 @@ fn noise_between_request_and_answer_hides_nothing() {
     assert_eq!(run.sessions().len(), 1);
 }
 
+#[test]
+fn a_line_of_another_protocol_hides_nothing() {
+    for line in [
+        r#"{"jsonrpc":"2.0","method":"$/setTrace","params":{"value":"off"}}"#,
+        r#"{"jsonrpc":"2.0","method":"initialized","params":{}}"#,
+        r#"{"type":"request","seq":1,"command":"initialize"}"#,
+        r#"{"id":1,"method":"Page.enable"}"#,
+        r#"{"ts":1,"method":"Server.start","msg":"x"}"#,
+        "Content-Length: 10",
+    ] {
+        let mut run = Run::new();
+        run.ask(&format!("{line}\n"));
+        run.answer(0, &format!("{line}\n"));
+        for inode in [ASKS, ANSWERS] {
+            assert_ne!(run.last_verdict(inode), Some(FlowVerdict::NotMcp), "{line}");
+        }
+        run.ask(INITIALIZE);
+        run.answer(0, INITIALIZED);
+        assert_eq!(run.sessions().len(), 1, "{line}");
+    }
+}
+
+#[test]
+fn another_protocol_is_given_up_after_some_lines() {
+    let mut run = Run::new();
+    for _ in 0..20 {
+        run.ask("{\"jsonrpc\":\"2.0\",\"method\":\"$/setTrace\",\"params\":{}}\n");
+    }
+    assert_eq!(run.last_verdict(ASKS), Some(FlowVerdict::NotMcp));
+}
+
+#[test]
+fn a_handshake_that_a_server_of_another_protocol_answers_is_no_session() {
+    for answer in [
+        r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"Method not found"}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":0,"result":{"agentCapabilities":{}}}"#,
+    ] {
+        let mut run = Run::new();
+        run.ask(INITIALIZE);
+        run.answer(0, &format!("{answer}\n"));
+        assert_eq!(run.sessions().len(), 0, "{answer}");
+    }
+    let mut run = Run::new();
+    run.ask(INITIALIZE);
+    let refused = r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"Unsupported"}}"#;
+    run.answer(0, &format!("{refused}\n"));
+    assert_eq!(run.sessions().len(), 1);
+}
+
 /// `cat recording | FILTER | less`, the filter passing on what it is told to.
 fn passes_on(
     lines: &[&str],

@@ -9,6 +9,8 @@ use crate::event::{Exec, ProcessKey, UnixNs};
 const EXITED_KEPT_NS: u64 = 60_000_000_000;
 /// How many ended processes are known: a build makes hundreds a second, and they are seldom asked about.
 const EXITED_MAX: usize = 8192;
+/// What their command lines may take, bytes.
+const EXITED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How far up the ancestors are searched; deeper trees are cut.
 const ANCESTORS_MAX: usize = 16;
 
@@ -19,6 +21,14 @@ struct Entry {
     exited: bool,
 }
 
+impl Entry {
+    /// Of the command line, also where a child shares it.
+    fn bytes(&self) -> usize {
+        let argv = self.exec.iter().flat_map(|exec| &exec.argv);
+        argv.map(String::len).sum()
+    }
+}
+
 /// All processes of the host, bounded. When full, ended ones go first, then the oldest.
 #[derive(Debug)]
 pub struct ProcessTable {
@@ -26,6 +36,8 @@ pub struct ProcessTable {
     /// In the order they came, for the bound.
     order: VecDeque<ProcessKey>,
     exited: VecDeque<(UnixNs, ProcessKey)>,
+    /// Of the command lines of these.
+    exited_bytes: usize,
     processes_max: usize,
     evicted: u64,
 }
@@ -38,6 +50,7 @@ impl ProcessTable {
             entries: HashMap::new(),
             order: VecDeque::new(),
             exited: VecDeque::new(),
+            exited_bytes: 0,
             processes_max,
             evicted: 0,
         }
@@ -66,8 +79,11 @@ impl ProcessTable {
 
     /// A process ended.
     pub fn exit(&mut self, time: UnixNs, process: ProcessKey) {
-        if let Some(entry) = self.entries.get_mut(&process) {
+        if let Some(entry) = self.entries.get_mut(&process)
+            && !entry.exited
+        {
             entry.exited = true;
+            self.exited_bytes += entry.bytes();
             self.exited.push_back((time, process));
         }
     }
@@ -75,10 +91,12 @@ impl ProcessTable {
     /// Forgets what ended long ago, or before many others.
     pub fn tick(&mut self, now: UnixNs) {
         while let Some(&(time, process)) = self.exited.front()
-            && (time.saturating_add(EXITED_KEPT_NS) < now || self.exited.len() > EXITED_MAX)
+            && (time.saturating_add(EXITED_KEPT_NS) < now
+                || self.exited.len() > EXITED_MAX
+                || self.exited_bytes > EXITED_BYTES_MAX)
         {
             self.exited.pop_front();
-            self.entries.remove(&process);
+            self.remove(process);
         }
         if self.order.len() > 2 * self.entries.len() + 64 {
             let entries = &self.entries;
@@ -141,11 +159,23 @@ impl ProcessTable {
         self.entries.entry(process).or_default()
     }
 
+    fn remove(&mut self, process: ProcessKey) -> bool {
+        let Some(entry) = self.entries.remove(&process) else {
+            return false;
+        };
+        if entry.exited {
+            self.exited_bytes = self.exited_bytes.saturating_sub(entry.bytes());
+        }
+        true
+    }
+
     fn make_room(&mut self) {
-        let ended = std::iter::from_fn(|| self.exited.pop_front().map(|(_, process)| process));
-        let oldest = std::iter::from_fn(|| self.order.pop_front());
-        for process in ended.chain(oldest) {
-            if self.entries.remove(&process).is_some() {
+        let next = |table: &mut Self| {
+            let ended = table.exited.pop_front().map(|(_, process)| process);
+            ended.or_else(|| table.order.pop_front())
+        };
+        while let Some(process) = next(self) {
+            if self.remove(process) {
                 self.evicted += 1;
                 return;
             }
@@ -232,6 +262,23 @@ mod tests {
         assert!(table.image(key(9)).is_none() && table.image(key(last)).is_some());
         assert_eq!(table.entries.len(), EXITED_MAX);
         assert_eq!(table.take_evicted(), 0);
+    }
+
+    #[test]
+    fn long_command_lines_of_those_that_ended_are_bounded() {
+        let mut table = ProcessTable::new(2 * EXITED_MAX);
+        for pid in 0..2000 {
+            let mut exec = exec(pid, "/bin/x");
+            exec.argv = vec!["a".repeat(16 * 1024)];
+            table.exec(exec);
+            table.exit(1000, key(pid));
+            table.tick(1000);
+        }
+        assert!(table.exited_bytes <= EXITED_BYTES_MAX);
+        assert!(table.entries.len() <= EXITED_BYTES_MAX / (16 * 1024));
+        assert!(table.image(key(1999)).is_some());
+        table.tick(2 * EXITED_KEPT_NS);
+        assert_eq!((table.exited_bytes, table.entries.len()), (0, 0));
     }
 
     #[test]

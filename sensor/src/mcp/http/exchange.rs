@@ -17,6 +17,16 @@ const PIPELINED_MAX: usize = 64;
 /// Exchanges of sessions that are passed over in search of one that is not.
 const SPARED_MAX: usize = 64;
 
+/// Longest method, target, and value of a field that are kept of a request's head until its answer, in bytes.
+const METHOD_BYTES_MAX: usize = 64;
+const TARGET_BYTES_MAX: usize = 4096;
+const VALUE_BYTES_MAX: usize = 4096;
+/// Fields of it that are kept, and their bytes.
+const FIELDS_MAX: usize = 32;
+const FIELDS_BYTES_MAX: usize = 16 * 1024;
+/// What keeping a field costs beside its bytes.
+const FIELD_BYTES: usize = 64;
+
 /// The open exchanges, by flow.
 #[derive(Default)]
 pub(super) struct Exchanges {
@@ -92,15 +102,21 @@ impl Exchanges {
         self.flows.get(&flow).into_iter().flat_map(BTreeMap::values)
     }
 
+    /// Lets go of what is kept of bodies and heads, and of exchanges that are no session's.
     pub(super) fn shed(&mut self, flow: FlowId) {
-        for exchange in self
-            .flows
-            .get_mut(&flow)
-            .into_iter()
-            .flat_map(BTreeMap::values_mut)
-        {
+        let Some(own) = self.flows.get_mut(&flow) else {
+            return;
+        };
+        self.count -= own.len();
+        own.retain(|_, exchange| exchange.session.is_some());
+        self.count += own.len();
+        for exchange in own.values_mut() {
             exchange.request.shed();
             exchange.answer.shed();
+            exchange.head.headers = Headers::default();
+        }
+        if own.is_empty() {
+            self.flows.remove(&flow);
         }
     }
 
@@ -162,7 +178,7 @@ impl Exchange {
             since,
             client,
             request: Content::of_request(&head.method, &head.headers, hope),
-            head,
+            head: needed(head),
             session: None,
             status: 0,
             marks,
@@ -191,7 +207,10 @@ impl Exchange {
     }
 
     pub(super) fn pending_bytes(&self) -> usize {
-        self.request.pending_bytes() + self.answer.pending_bytes()
+        let fields = self.head.headers.iter();
+        let fields = fields.map(|(name, value)| FIELD_BYTES + name.len() + value.len());
+        let head = self.head.method.len() + self.head.target.len() + fields.sum::<usize>();
+        head + self.request.pending_bytes() + self.answer.pending_bytes()
     }
 
     /// The messages of a complete request; none when it holds something else.
@@ -211,5 +230,85 @@ impl Exchange {
         } else {
             Vec::new()
         }
+    }
+}
+
+/// What is asked of a head later on: its mark of MCP, where it goes, what it takes. It waits for its answer, which may never come.
+fn needed(head: RequestHead) -> RequestHead {
+    let is_asked_for = |name: &str| {
+        matches!(name, "host" | "accept" | "content-type")
+            || name.starts_with("mcp-")
+            || name.starts_with("a2a-")
+    };
+    let mut bytes = 0;
+    let mut fits = |(name, value): &(&str, &[u8])| {
+        let own = name.len() + value.len();
+        let fits = own <= VALUE_BYTES_MAX && bytes + own <= FIELDS_BYTES_MAX;
+        bytes += if fits { own } else { 0 };
+        fits
+    };
+    let fields = head.headers.iter().filter(|(name, _)| is_asked_for(name));
+    let headers = fields
+        .filter(|field| fits(field))
+        .take(FIELDS_MAX)
+        .collect();
+    RequestHead {
+        method: beginning(&head.method, METHOD_BYTES_MAX),
+        target: beginning(&head.target, TARGET_BYTES_MAX),
+        version: head.version,
+        headers,
+    }
+}
+
+/// A copy, so that nothing is kept of what is cut off.
+fn beginning(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(fields: Vec<(String, Vec<u8>)>) -> Exchange {
+        let head = RequestHead {
+            method: "M".repeat(100_000),
+            target: "/\u{e9}".repeat(100_000),
+            version: Version::Http11,
+            headers: fields.into_iter().collect(),
+        };
+        Exchange::new(0, Side::A, head, Marks::default())
+    }
+
+    #[test]
+    fn of_a_head_that_waits_little_is_kept_and_all_of_it_is_counted() {
+        let many = (0..1000).map(|at| (format!("x-{at}"), vec![b'v'; 100]));
+        let needed = (0..1000).map(|_| ("accept".to_owned(), vec![b'v'; 100]));
+        let large = ["mcp-session-id", "host"].map(|name| (name.to_owned(), vec![b'v'; 60_000]));
+        let own = ("mcp-method".to_owned(), b"tools/call".to_vec());
+        for fields in [many.collect::<Vec<_>>(), needed.collect(), large.to_vec()] {
+            let fields = std::iter::once(own.clone()).chain(fields).collect();
+            let exchange = exchange(fields);
+            assert_eq!(exchange.head.headers.get("mcp-method"), Some(&own.1[..]));
+            let kept = exchange.pending_bytes();
+            let most =
+                METHOD_BYTES_MAX + TARGET_BYTES_MAX + FIELDS_BYTES_MAX + FIELDS_MAX * FIELD_BYTES;
+            assert!((100..=most).contains(&kept), "{kept}");
+        }
+    }
+
+    #[test]
+    fn what_is_shed_is_gone_but_for_sessions() {
+        let mut exchanges = Exchanges::default();
+        let flow = FlowId(1);
+        for number in 0..3 {
+            let mut exchange = exchange(vec![("host".to_owned(), b"a".to_vec())]);
+            exchange.session = (number == 1).then_some(SessionNumber(7));
+            exchanges.insert((flow, number), exchange);
+        }
+        exchanges.shed(flow);
+        assert_eq!((exchanges.count, exchanges.of(flow).count()), (1, 1));
+        let kept: usize = exchanges.of(flow).map(Exchange::pending_bytes).sum();
+        assert!(kept <= METHOD_BYTES_MAX + TARGET_BYTES_MAX, "{kept}");
     }
 }

@@ -56,6 +56,7 @@ impl Stdio {
             time,
             lane,
             message,
+            tries: 0,
         });
         if self.doubtful.len() > DOUBTFUL_MAX
             && let Some(lane) = self.doubtful.front().map(|held| held.lane)
@@ -88,6 +89,7 @@ impl Stdio {
             time,
             lane,
             message,
+            ..
         } in held
         {
             self.settled(time, lane, message, flows, sessions);
