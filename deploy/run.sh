@@ -11,6 +11,7 @@ STATE=$ROOT/.gnomon
 BIN=${CARGO_TARGET_DIR:-$ROOT/target}/release
 export PATH="$ROOT/.tools/bin:$PATH"
 export GNOMON_CHDB="${GNOMON_CHDB:-$ROOT/.tools/clickhouse/libchdb.so}"
+source deploy/group.sh
 
 say() { printf 'gnomon: %s\n' "$*"; }
 fail() {
@@ -51,7 +52,9 @@ finish() {
     local status=$?
     trap - EXIT INT TERM HUP
     set +e
-    [ -n "$WORKER" ] && kill "$WORKER" 2>/dev/null
+    # Set-up ends what it started by itself.
+    [ -n "$WORKER" ] && kill "$WORKER" 2>/dev/null && wait "$WORKER" 2>/dev/null
+    [ -n "$GROUP" ] && end_group "$GROUP"
     [ -n "$KEEP_SUDO" ] && kill "$KEEP_SUDO" 2>/dev/null
     # The sensor goes first: what it still has reaches the collector.
     stop_guard 5 "${SENSOR_GUARD:-}"
@@ -59,13 +62,26 @@ finish() {
     rm -f "$STATE/run/pid"
     exit "$status"
 }
-# work COMMAND…: a long command that SIGTERM can end: bash runs a trap only while it waits.
+# Long commands run beside us, for bash runs a trap only while it waits.
+# work COMMAND…: one that may ask for a password, and ends what it started when it is told to.
 WORKER=
 work() {
+    local status=0
     "$@" 8>&- &
     WORKER=$!
-    wait "$WORKER"
+    wait "$WORKER" || status=$?
     WORKER=
+    return "$status"
+}
+# work_in_group COMMAND…: one that leaves behind what it started.
+GROUP=
+work_in_group() {
+    local status=0
+    in_group "$@" 8>&-
+    GROUP=$!
+    wait "$GROUP" || status=$?
+    GROUP=
+    return "$status"
 }
 stop_guard() {
     case $1 in
@@ -80,8 +96,12 @@ trap 'say "stopping"; exit 0' INT TERM HUP
 
 work deploy/setup.sh run
 
-say "building (release)"
-work cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon
+if [ -x "$BIN/gnomon-sensor" ] && [ -x "$BIN/gnomon-collector" ]; then
+    say "building (release)"
+else
+    say "building (release), the first time: 10 to 20 minutes on two cores"
+fi
+work_in_group cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon
 
 # What an earlier run left behind (kill -9 of everything) ends by itself; its guards hold this lock until it has.
 exec 7>>"$STATE/run/guards"
@@ -180,8 +200,8 @@ wait_for sensor "$SENSOR_GUARD" 60 says_ready sensor
 gnomon=${BIN#"$ROOT"/}/gnomon
 link=$("$BIN/gnomon" page --api "$(endpoint api)" --token-file "$STATE/collector/api-token" 2>>"$STATE/log/collector.log") ||
     link="run: $gnomon page"
-printf 'gnomon: ready %s page: %s (works once, within 10 minutes; a new one: %s page; state in .gnomon/, logs in .gnomon/log/; try: %s sessions)\n' \
-    "$(endpoint api)/" "$link" "$gnomon" "$gnomon"
+printf 'gnomon: ready %s (state in .gnomon/, logs in .gnomon/log/; try: %s sessions; Ctrl-C stops all)\n' "$(endpoint api)/" "$gnomon"
+printf 'gnomon: the page, by a link that works once, within 10 minutes (a new one: %s page):\n%s\n' "$gnomon" "$link"
 
 status=0
 wait -n -p gone "$COLLECTOR_GUARD" "$SENSOR_GUARD" || status=$?

@@ -41,6 +41,7 @@ umask 022
 mkdir -p "$TOOLS/bin" "$TOOLS/log" "$TOOLS/stamp"
 chmod go+rx "$TOOLS"
 export PATH="$TOOLS/bin:${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+source deploy/group.sh
 
 # One set-up at a time in a checkout: a second one waits, then finds everything done.
 exec 9>"$TOOLS/lock"
@@ -56,35 +57,61 @@ fail() {
     exit 1
 }
 have() { command -v "$1" >/dev/null 2>&1; }
-begin() { STEP=$1 NAME=$2; }
-note() { say "[$STEP/$STEPS] $NAME: $1"; }
+begin() { STEP=$1 NAME=$2 DOING=working; }
+# note TEXT: what a step does; its first word stands in the lines that say it is alive.
+note() {
+    NOTED=yes DOING=${1%% *}
+    say "[$STEP/$STEPS] $NAME: $1"
+}
+# run_step FUNCTION: a step that has nothing to do says so, too: no number is missing.
+run_step() {
+    NOTED=
+    "$1"
+    [ -n "$NOTED" ] || note "is there"
+}
 
 # A stamp holds what was installed; a step is done when its stamp says what the step wants.
 done_before() { [ -f "$TOOLS/stamp/$1" ] && [ "$(<"$TOOLS/stamp/$1")" = "$2" ]; }
 mark_done() { printf '%s\n' "$2" >"$TOOLS/stamp/$1"; }
 
 # long NAME COMMAND…: runs a command into a log of its own, says every 15 s that it is alive, shows the log's end if it fails.
-LONG_CHILD=
+LONG_CHILD= LONG_GROUP=
 long() {
     local log=$TOOLS/log/$1.log start=$SECONDS status=0 shown=0 last
     shift
-    "$@" >"$log" 2>&1 9>&- &
-    LONG_CHILD=$!
+    if [ "$1" = as_root ]; then
+        "$@" >"$log" 2>&1 9>&- &
+        LONG_CHILD=$!
+    else
+        in_group "$@" >"$log" 2>&1 9>&-
+        LONG_CHILD=$! LONG_GROUP=$!
+    fi
     while kill -0 "$LONG_CHILD" 2>/dev/null; do
         if [ $((SECONDS - start - shown)) -ge 15 ]; then
             shown=$((SECONDS - start))
             last=$(tail -n 1 "$log" | tr -d '\r\033' | cut -c 1-50)
-            printf '      %s: %d s  %s\n' "$NAME" "$shown" "$last"
+            printf '      %s: %s, %d s  %s\n' "$NAME" "$DOING" "$shown" "$last"
         fi
         sleep 0.2
     done
     wait "$LONG_CHILD" || status=$?
+    LONG_CHILD= LONG_GROUP=
     if [ "$status" -ne 0 ]; then
         printf 'set-up: %s failed (status %s); the end of %s:\n' "$NAME" "$status" "$log" >&2
         tail -n 20 "$log" >&2
         exit 1
     fi
     printf '      %s: done in %d s\n' "$NAME" $((SECONDS - start))
+}
+
+# end_long: ends what `long` runs. Not the installing of packages: it is waited for, for dpkg must not be stopped half-way.
+end_long() {
+    if [ -n "$LONG_GROUP" ]; then
+        end_group "$LONG_GROUP"
+    elif [ -n "$LONG_CHILD" ] && kill -0 "$LONG_CHILD" 2>/dev/null; then
+        say "set-up: stopping when the packages are installed"
+        wait "$LONG_CHILD" || true
+    fi
 }
 
 as_root() {
@@ -336,30 +363,47 @@ QUICK=(CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PRO
 
 # What is compiled; runs beside what is fetched.
 build_tools() {
-    trap 'kill "$LONG_CHILD" 2>/dev/null; exit 1' TERM
-    step_bpf_linker
-    if [ "$WHAT" != run ]; then step_nextest; step_rust_peers; fi
-    if [ "$WHAT" = ci ]; then step_deny; fi
+    trap end_long EXIT
+    trap 'exit 143' TERM HUP
+    run_step step_bpf_linker
+    if [ "$WHAT" != run ]; then run_step step_nextest; run_step step_rust_peers; fi
+    if [ "$WHAT" = ci ]; then run_step step_deny; fi
 }
+
+# All that runs ends with us.
+BUILDER=
+finish() {
+    local status=$?
+    trap '' INT TERM HUP
+    set +e
+    end_long
+    [ -n "$BUILDER" ] && kill "$BUILDER" 2>/dev/null
+    [ -n "$BUILDER" ] && wait "$BUILDER" 2>/dev/null
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 
 ADVICE=""
 if [ "$WHAT" = kernels ]; then
     source deploy/kernels.sh
-    step_kernel_packages
-    step_kernels
+    run_step step_kernel_packages
+    run_step step_kernels
     exit 0
 fi
-step_rust
-step_packages
+run_step step_rust
+run_step step_packages
 build_tools &
 BUILDER=$!
-trap 'kill "$BUILDER" 2>/dev/null; wait "$BUILDER"' EXIT
-step_clickhouse
+run_step step_clickhouse
 if [ "$WHAT" != run ]; then
-    step_python_peers
-    step_node_peers
-    step_page
-    step_bystanders
+    run_step step_python_peers
+    run_step step_node_peers
+    run_step step_page
+    run_step step_bystanders
 fi
-trap - EXIT
-wait "$BUILDER"
+status=0
+wait "$BUILDER" || status=$?
+BUILDER=
+exit "$status"

@@ -99,7 +99,7 @@ SELECT
     c.duration_us AS duration_us, -- Time to the answer, microseconds.
     c.request_bytes AS request_bytes, -- Size of the request's JSON, bytes.
     c.response_bytes AS response_bytes, -- Size of the answer's JSON, bytes.
-    c.error_text AS error_text -- Text of the error, redacted.
+    c.error_text AS error_text -- Text of the error, redacted; null for tool_error: what a tool itself says is content, which is not kept.
 FROM call_fact AS c FINAL;
 
 -- One row for each sensor.
@@ -275,8 +275,24 @@ SELECT
     f.opened AS opened, -- When it was opened, the last time.
     f.closed AS closed, -- When it was closed; null while it is open.
     f.reason AS closed_reason, -- Why: gone, approved, sanctioned, unknown, returned, stopped; null while it is open.
-    f.number AS changes -- How often it was opened, changed or closed: rows of finding_history.
+    f.number AS changes, -- How often it was opened, changed or closed: rows of finding_history.
+    k.calls_itself AS calls_itself, -- Where the subject is a server known by its content alone (bin:…): the name it gives itself, its own word; else null.
+    k.program AS program -- The same: its program, or the script where that is an interpreter, as last seen.
 FROM finding_fact AS f FINAL
+LEFT JOIN
+(
+    SELECT p.server AS server, argMax(p.server_name, p.last_seen) AS calls_itself, argMax(p.program, p.last_seen) AS program
+    FROM
+    (
+        SELECT s.server AS server, s.server_name AS server_name, s.last_seen AS last_seen,
+               if(match(ifNull(s.server_exe, ''), '/(node|bun|deno|python[0-9.]*)$'),
+                  coalesce(nullIf(arrayFirst((word, at) -> at > 1 AND word != 'run' AND NOT startsWith(word, '-'),
+                      s.server_argv, arrayEnumerate(s.server_argv)), ''), s.server_exe), s.server_exe) AS program
+        FROM session_fact AS s
+        WHERE startsWith(s.server, 'bin:')
+    ) AS p
+    GROUP BY p.server
+) AS k ON f.subject = k.server
 WHERE (f.id, f.number) IN (SELECT n.id, max(n.number) FROM finding_fact AS n GROUP BY n.id);
 
 -- What became of each finding: a row each time it was opened, changed, closed or opened again.

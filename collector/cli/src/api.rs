@@ -26,6 +26,18 @@ pub(crate) struct Document {
     pub(crate) complete: bool,
 }
 
+/// What was asked is wrong, by the collector's word: so was the command line.
+#[derive(Debug)]
+pub(crate) struct WrongQuestion(String);
+
+impl std::fmt::Display for WrongQuestion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongQuestion {}
+
 /// What the API says when it cannot.
 #[derive(Deserialize)]
 struct Refusal {
@@ -183,12 +195,17 @@ impl Api {
                 faults.join("\n")
             );
         }
+        // A statement that ClickHouse refuses is a failure, not a slip in the command line.
+        let is_question = status == 400 && fault.r#where != "sql";
         let mut text = fault.what;
         if !fault.r#where.is_empty() {
             text = format!("{}: {text}", fault.r#where);
         }
         if !fault.advice.is_empty() {
             text = format!("{text}; {}", fault.advice);
+        }
+        if is_question {
+            return WrongQuestion(text).into();
         }
         anyhow!(text)
     }

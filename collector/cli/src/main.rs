@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// 0: fine; 1: something failed; 2 is clap's, for a command line that is wrong.
+/// 0: fine; 1: something failed; 2: the command line is wrong, as clap or the collector finds.
 fn main() -> ExitCode {
     let command = command::Command::parse();
     match command.run() {
@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         Err(error) if nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
             say(&escape::lines(&format!("{error:#}")));
-            ExitCode::FAILURE
+            match error.is::<api::WrongQuestion>() {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -66,13 +66,13 @@ fn from_state(api: Option<String>, token_file: Option<PathBuf>) -> Result<(Strin
     let starts = [std::env::current_dir().ok(), std::env::current_exe().ok()];
     let state = starts.iter().flatten().find_map(|start| above(start));
     let Some(state) = state else {
-        let missing = if api.is_some() {
-            "--token-file"
-        } else {
-            "--api and --token-file"
-        };
+        if let Some(api) = api {
+            bail!(
+                "--token-file is missing: {api} wants the token of its collector; give the file api-token of the collector's state folder with --token-file FILE (or GNOMON_TOKEN_FILE)"
+            );
+        }
         bail!(
-            "no collector found: there is no {STATE}/endpoint.json above the current folder or this program; start one with `make run`, or give {missing} (or GNOMON_API and GNOMON_TOKEN_FILE)"
+            "no collector found: there is no {STATE}/endpoint.json above the current folder or this program; start one with `make run`, or give --api and --token-file (or GNOMON_API and GNOMON_TOKEN_FILE)"
         );
     };
     let path = state.join("endpoint.json");
@@ -87,7 +87,7 @@ fn from_state(api: Option<String>, token_file: Option<PathBuf>) -> Result<(Strin
         && api.trim_end_matches('/') != endpoint.api
     {
         bail!(
-            "--token-file is missing: the token in {} is for {}, not for {api}",
+            "--token-file is missing: the token in {} is for {}, not for {api}; give the file api-token of that collector's state folder with --token-file FILE (or GNOMON_TOKEN_FILE)",
             state.display(),
             endpoint.api
         );

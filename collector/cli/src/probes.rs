@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   gnomon sensors disable laptop-17 --reason \"ticket 4711\"
   gnomon sensors disable --all --reason \"kernel update\"
+  gnomon sensors enable laptop-17
   gnomon sensors enable --all --reason \"done\"
   gnomon sql \"SELECT * FROM probe_orders ORDER BY ordered DESC\"
 
@@ -27,15 +28,15 @@ order that names a host or all of them holds, also over restarts (docs/do-no-har
 pub(crate) enum Action {
     /// Have a sensor detach its probes, or every sensor
     #[command(after_help = EXAMPLES)]
-    Disable(Order),
+    Disable(Off),
     /// Have a sensor attach its probes again, or every sensor
     #[command(after_help = EXAMPLES)]
-    Enable(Order),
+    Enable(On),
 }
 
-/// Whom it is for, and why.
+/// Whom it is for.
 #[derive(Args, Debug)]
-pub(crate) struct Order {
+pub(crate) struct Whom {
     /// The host
     #[arg(
         value_name = "HOST",
@@ -46,8 +47,25 @@ pub(crate) struct Order {
     /// Every host
     #[arg(long)]
     all: bool,
+}
+
+/// An order to detach. It blinds a host, so it never is without a reason.
+#[derive(Args, Debug)]
+pub(crate) struct Off {
+    #[command(flatten)]
+    whom: Whom,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// An order to attach again.
+#[derive(Args, Debug)]
+pub(crate) struct On {
+    #[command(flatten)]
+    whom: Whom,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "enabled again")]
     reason: String,
 }
 
@@ -64,18 +82,18 @@ struct Given {
 impl Action {
     /// Gives the order.
     pub(crate) fn run(self, api: &Api, format: Format) -> Result<()> {
-        let (word, order) = match self {
-            Self::Disable(order) => ("off", order),
-            Self::Enable(order) => ("on", order),
+        let (word, Whom { host, .. }, reason) = match self {
+            Self::Disable(Off { whom, reason }) => ("off", whom, reason),
+            Self::Enable(On { whom, reason }) => ("on", whom, reason),
         };
-        let whom = match order.host {
+        let whom = match host {
             Some(host) => ("host", host),
             None => ("scope", "all".to_owned()),
         };
         let parameters = [
             ("probes", word.to_owned()),
             whom,
-            ("reason", order.reason),
+            ("reason", reason),
             ("author", author()),
         ];
         let given: Given = api.post(PATH, &parameters, "text/plain", String::new())?;

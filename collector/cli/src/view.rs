@@ -40,6 +40,8 @@ pub(crate) struct Column {
 
 /// Of a digest, so much is shown in a table.
 const DIGEST_CHARS: usize = 8;
+/// Columns that hold a path; others beside an identity hold a name that a program gives itself.
+const FILES: [&str; 2] = ["server_exe", "program"];
 /// Of an id or a digest, so much is shown in a table.
 const START_CHARS: usize = 12;
 
@@ -104,6 +106,13 @@ impl Column {
         Self { rank, ..self }
     }
 
+    /// Whether it is made from one of these of the view's columns.
+    pub(crate) fn is_of(&self, columns: &[&str]) -> bool {
+        self.from
+            .iter()
+            .any(|name| columns.contains(&name.as_str()))
+    }
+
     /// The column's cell of a row.
     pub(crate) fn cell(&self, row: &Row) -> Cell {
         let values = self.from.iter().map(|name| row.value(name));
@@ -124,18 +133,23 @@ impl Column {
 }
 
 impl Column {
-    /// The digest of an executable says little, so the name that the server gives itself follows; not
-    /// before it, or the name could pose as a key.
+    /// The digest of an executable says little, so the name that the server gives itself follows, in quotes, for it
+    /// is its own word, or its file; not before it, or the name could pose as a key.
     fn identity(&self, key: &str, row: &Row) -> String {
         let Some(digest) = key.strip_prefix("bin:") else {
             return key.to_owned();
         };
         let digest = digest.get(..DIGEST_CHARS).unwrap_or(digest);
-        let names = self.from.iter().skip(1).map(|name| row.value(name));
-        match names.into_iter().find(|name| !is_nothing(name)) {
-            Some(Value::String(name)) => {
-                format!("bin:{digest} {}", name.rsplit('/').next().unwrap_or(&name))
+        let others = self.from.iter().skip(1);
+        let mut others = others.map(|column| (column.as_str(), row.value(column)));
+        match others.find(|(_, value)| !is_nothing(value)) {
+            Some((column, Value::String(value))) if FILES.contains(&column) => {
+                format!(
+                    "bin:{digest} {}",
+                    value.rsplit('/').next().unwrap_or(&value)
+                )
             }
+            Some((_, Value::String(name))) => format!("bin:{digest} \"{name}\""),
             _ => format!("bin:{digest}"),
         }
     }
@@ -388,6 +402,26 @@ mod tests {
             "2026-01-31T00:00:00ZZ",
         ] {
             assert!(since(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_followed_by_a_claimed_name_in_quotes_or_a_file() {
+        let subject = Column::new("s", &["subject", "calls_itself", "program"], Kind::Identity);
+        for (row, text) in [
+            (
+                r#"{"subject":"bin:0123456789","calls_itself":"npm:good","program":"/srv/w.py"}"#,
+                "bin:01234567 \"npm:good\"",
+            ),
+            (
+                r#"{"subject":"bin:0123456789","calls_itself":null,"program":"/srv/w.py"}"#,
+                "bin:01234567 w.py",
+            ),
+            (r#"{"subject":"bin:0123456789"}"#, "bin:01234567"),
+            (r#"{"subject":"npm:a","calls_itself":null}"#, "npm:a"),
+        ] {
+            let row: Row = serde_json::from_str(row).expect("a row");
+            assert_eq!(subject.cell(&row).text, text);
         }
     }
 

@@ -267,6 +267,32 @@ fn refusals_say_what_where_and_what_to_do() {
 }
 
 #[test]
+fn what_the_collector_refuses_in_a_filter_is_wrong_usage() {
+    let body = "{\"error\":{\"what\":\"class \\\"foo\\\" is no word of findings\",\"where\":\"findings\",\"advice\":\"class is one of shadow_server, or all\"}}";
+    let (api, thread) = answer("400 Bad Request", body);
+    let output = gnomon(&api, &["findings", "--class", "foo"]);
+    thread.join().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("shadow_server, or all"));
+}
+
+#[test]
+fn probes_are_off_for_a_reason_and_on_again_without() {
+    let body = "{\"host\":\"laptop-17\",\"ordered\":null,\"author\":\"ann\",\"probes\":\"on\",\"reason\":null}";
+    let (api, thread) = answer("200 OK", body);
+    let output = gnomon(&api, &["sensors", "enable", "laptop-17"]);
+    let line = thread.join().unwrap().line;
+    assert!(
+        line.contains("probes=on&host=laptop-17&reason=enabled%20again"),
+        "{line}"
+    );
+    assert_eq!(text(&output.stdout), "ordered: probes on on laptop-17\n");
+    let output = gnomon("http://127.0.0.1:9", &["sensors", "disable", "laptop-17"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--reason"));
+}
+
+#[test]
 fn a_policy_is_shown_and_applied_and_its_faults_have_lines() {
     let shown = "{\"version\":3,\"author\":\"ann\",\"applied\":\"2026-03-01T08:00:00Z\",\"digest\":\"ab\",\"toml\":\"# gateways\\n\",\"warnings\":[]}";
     let (api, thread) = answer("200 OK", shown);
@@ -394,6 +420,15 @@ fn the_collector_of_a_checkout_is_found_from_below_it() {
     let output = command(&below).arg("sessions").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no collector found"));
+    let output = command(&below)
+        .args(["sessions", "--api", "http://127.0.0.1:9"])
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("gnomon: --token-file is missing"),
+        "{said}"
+    );
 
     std::fs::write(
         state.join("endpoint.json"),
@@ -570,7 +605,7 @@ fn a_report_is_written_whole_or_not_at_all() {
     let (api, thread) = answer("400 Bad Request", refused);
     let output = gnomon(&api, &["report", "--period", "9d", "--out", path]);
     thread.join().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         text(&output.stderr),
         "gnomon: report: period \"9d\"; shorter\n"

@@ -139,20 +139,12 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 pub(super) fn nowhere() -> Response {
     let now = OffsetDateTime::now_utc();
     let document = Document {
-        title: "No such page".to_owned(),
+        title: "Not found".to_owned(),
         body: html! {
-            div.message { h1 { "No such page" } p { a href="/" { "The overview" } } }
+            div.message { h1 { "Not found" } p { "There is no such page. " a href="/" { "The overview" } } }
         },
     };
     page_of(StatusCode::NOT_FOUND, None, &document, now)
-}
-
-/// Whether the answer is for a browser rather than for a program.
-pub(super) fn for_browser(request: &Request) -> bool {
-    let accepts = request.headers().get(header::ACCEPT);
-    let accepts = accepts.and_then(|value| value.to_str().ok());
-    !request.uri().path().starts_with("/api/")
-        && accepts.is_some_and(|accepts| accepts.contains("text/html"))
 }
 
 /// Without what is empty: a form sends all its fields.

@@ -62,7 +62,8 @@ fn pages() -> Router<State> {
 }
 
 async fn nowhere(request: Request) -> Response {
-    if page::for_browser(&request) {
+    // Programs have their own corner; all else is the page's.
+    if !request.uri().path().starts_with("/api/") {
         return page::nowhere();
     }
     ApiError::new(

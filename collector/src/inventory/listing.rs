@@ -15,6 +15,8 @@ use crate::store::{Store, StoreError};
 const LIMIT_DEFAULT: u64 = 10_000;
 /// Rows of a listing, at most.
 const LIMIT_MAX: u64 = 100_000;
+/// The value of a filter of words that takes every word.
+pub const ALL: &str = "all";
 /// A server's identity may be this long.
 const VALUE_BYTES_MAX: usize = 16 << 10;
 
@@ -400,7 +402,9 @@ impl View {
                 }
                 _ => {
                     let (name, condition) = self.filter(name)?;
-                    self.in_words(name, value)?;
+                    if !self.narrows(name, value)? {
+                        continue;
+                    }
                     // A condition with an open parenthesis is on the call's session.
                     let open = condition.ends_with(')')
                         && condition.matches('(').count() < condition.matches(')').count();
@@ -430,16 +434,19 @@ impl View {
         self.filters.iter().map(|(name, _)| *name)
     }
 
-    /// Refuses another value than the words that the filter is about.
-    fn in_words(&self, name: &str, value: &str) -> Result<(), ListError> {
+    /// Whether a filter leaves anything out. Refuses another value than the words that it is about.
+    fn narrows(&self, name: &str, value: &str) -> Result<bool, ListError> {
         match word::of(self.name, name) {
             Some(words) if !words.iter().any(|word| word.eq_ignore_ascii_case(value)) => {
+                if value.eq_ignore_ascii_case(ALL) {
+                    return Ok(false);
+                }
                 Err(wrong(
                     format!("{name} {value:?} is no word of {}", self.name),
-                    &format!("{name} is one of {}", words.join(", ")),
+                    &format!("{name} is one of {}, or {ALL}", words.join(", ")),
                 ))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -588,6 +595,8 @@ mod tests {
         ] {
             assert!(statement("sessions", &twice).is_err(), "{twice:?}");
         }
+        let all = statement("findings", &[("state", "All")]).expect("a statement");
+        assert!(!all.contains("WHERE"), "{all}");
         assert_eq!(
             statement("findings", &[("class", "shadow")]),
             Err("class \"shadow\" is no word of findings".to_owned())

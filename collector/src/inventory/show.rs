@@ -130,7 +130,7 @@ const SERVER: [Section; 11] = [
         name: "sessions",
         title: "last sessions",
         sql: "SELECT id, host, state, started, last_seen, client_application, client_name, client_user, transport, revision, \
-                  route, verdict, calls \
+                  route, verdict, calls, reasons \
               FROM sessions WHERE server = {key:String} ORDER BY last_seen DESC, host, id LIMIT 20",
     },
 ];
@@ -166,7 +166,7 @@ const FINDING: [Section; 5] = [
     },
     Section {
         name: "sessions",
-        title: "last sessions of its server: shadow ones; of its listener: all",
+        title: "last sessions (of a server: shadow ones)",
         sql: concat!(
             "SELECT id, host, state, started, last_seen, client_application, client_name, client_user, client_address, \
                  server, server_name, transport, revision, route, verdict, reasons, calls \

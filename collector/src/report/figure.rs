@@ -98,6 +98,10 @@ const IN_PERIOD: &str = "s.started < {to} AND s.last_seen >= {from}";
 const LISTENED: &str = "l.first_seen < {to} AND (l.state = 'open' OR l.last_seen >= {from})";
 /// A call counts where it was made within the period.
 const CALLED: &str = "c.time >= {from} AND c.time < {to}";
+/// The program of a session's server, or the script where that is an interpreter: as in the view `findings`.
+const PROGRAM: &str = "if(match(ifNull(s.server_exe, ''), '/(node|bun|deno|python[0-9.]*)$'), \
+    coalesce(nullIf(arrayFirst((word, at) -> at > 1 AND word != 'run' AND NOT startsWith(word, '-'), \
+    s.server_argv, arrayEnumerate(s.server_argv)), ''), s.server_exe), s.server_exe)";
 
 impl Figure {
     const fn value(
@@ -136,13 +140,14 @@ impl Figure {
     ///
     /// `{from}` and `{to}` are its ends, `{before}` the beginning of the period of the same length before it,
     /// `{heard}` the instant that silence is counted from, `{limit}` the most rows of a table; `{in_period}` holds
-    /// for sessions `s`, `{called}` for calls `c`, `{listened}` for listeners `l`.
+    /// for sessions `s`, `{called}` for calls `c`, `{listened}` for listeners `l`; `{program}` is what serves session `s`.
     #[must_use]
     pub fn sql(&self, period: &Period) -> String {
         self.sql
             .replace("{in_period}", IN_PERIOD)
             .replace("{called}", CALLED)
             .replace("{listened}", LISTENED)
+            .replace("{program}", PROGRAM)
             .replace("{from}", &literal(period.from))
             .replace("{to}", &literal(period.to))
             .replace("{before}", &literal(period.before()))

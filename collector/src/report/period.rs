@@ -69,6 +69,12 @@ impl Period {
                     Ok,
                 )?,
         };
+        if from > to {
+            return wrong(
+                format!("from {} lies after to {}", text(from), text(to)),
+                "--from lies 1 hour to 400 days before --to, which is now where it is not given",
+            );
+        }
         let length = to - from;
         if length < Duration::hours(HOURS_MIN) || length > Duration::days(DAYS_MAX) {
             return wrong(
@@ -221,6 +227,10 @@ mod tests {
             assert!(parse(None, Some(from), to).is_err(), "{from} {to:?}");
         }
         assert!(parse(Some("30d"), Some("2026-11-01T00:00:00Z"), None).is_err());
+        assert_eq!(
+            parse(None, Some("2026-12-01T00:00:00Z"), None),
+            Err("from 2026-12-01T00:00:00Z lies after to 2026-11-22T12:00:00Z".to_owned())
+        );
     }
 
     #[test]

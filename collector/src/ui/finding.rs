@@ -41,7 +41,7 @@ async fn document(asked: &Asked) -> Result<Document, Fault> {
     let [id] = asked.named(["id"])?;
     let id = needed(id, "id")?;
     let question = Question::new(
-        "SELECT id, class, severity, state, subject_kind, subject, text, tags, arraySlice(hosts, 1, 100) AS some_hosts, \
+        "SELECT id, class, severity, state, subject_kind, subject, calls_itself, program, text, tags, arraySlice(hosts, 1, 100) AS some_hosts, \
          length(hosts) AS host_count, arraySlice(users, 1, 100) AS some_users, length(users) AS user_count, sessions, \
          first_seen, last_seen, opened, closed, closed_reason FROM findings WHERE id = {id:String} LIMIT 1",
     )

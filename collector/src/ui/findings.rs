@@ -29,6 +29,8 @@ pub(super) static LIST: List = List {
         "state",
         "subject_kind",
         "subject",
+        "calls_itself",
+        "program",
         "substring(text, 1, 2000) AS words",
         "length(hosts) AS host_count",
         "arraySlice(hosts, 1, 2) AS some_hosts",
@@ -116,7 +118,11 @@ fn sentence(row: &Row) -> Option<&str> {
 pub(super) fn subject(row: &Row) -> Markup {
     let subject = row.text("subject");
     match row.text("subject_kind") {
-        Some("server") => cell::server(subject, None),
+        // A digest says nothing to people: what it calls itself and what runs there follow.
+        Some("server") => html! {
+            (cell::server(subject, row.text("calls_itself")))
+            @if let Some(program) = row.text("program") { " " span.sub { (text_up_to(program, 160)) } }
+        },
         Some("host") => cell::host(subject),
         _ => cell::maybe(subject),
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     html::{exact, plain, text_up_to},
-    inventory::listing::{Part, View, resolved},
+    inventory::listing::{ALL, Part, View, resolved},
 };
 
 /// Rows of one page.
@@ -39,7 +39,7 @@ pub(super) struct List {
     pub(super) columns: &'static [Column],
     /// The form.
     pub(super) filters: &'static [Filter],
-    /// A filter that is set unless another value of it, or `any`, is asked for.
+    /// A filter that is set unless another value of it, or `any` or `all`, is asked for.
     pub(super) default: Option<(&'static str, &'static str)>,
     /// What to do where there is nothing at all.
     pub(super) empty: fn() -> Markup,
@@ -177,7 +177,12 @@ impl List {
         let mut filters = given.clone();
         if let Some((name, value)) = self.default {
             if filters.iter().any(|(known, _)| known == name) {
-                filters.retain(|(known, value)| known != name || value != ANY);
+                let lifts = |value: &str| {
+                    [ANY, ALL]
+                        .iter()
+                        .any(|word| word.eq_ignore_ascii_case(value))
+                };
+                filters.retain(|(known, value)| known != name || !lifts(value));
             } else {
                 filters.push((name.to_owned(), value.to_owned()));
             }

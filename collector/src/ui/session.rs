@@ -154,6 +154,12 @@ fn known(row: &Row, asked: &Asked) -> Markup {
 fn end(row: &Row, side: &str, asked: &Asked) -> Markup {
     let name = |column: &str| format!("{side}_{column}");
     let word = |column: &str| cell::maybe(row.text(&name(column)));
+    // Over stdio there is no address: that is known.
+    let is_stdio = row.text("transport") == Some("stdio");
+    let wire = |column: &str| match row.text(column) {
+        None if is_stdio => cell::none(),
+        value => cell::maybe(value),
+    };
     let arguments = row.texts(&name("argv"));
     let mut rows = vec![(
         "Calls itself",
@@ -163,13 +169,13 @@ fn end(row: &Row, side: &str, asked: &Asked) -> Markup {
         rows.push(("Application", word("application")));
     } else {
         rows.push(("Key", html! { (word("key")) @if let Some(strength) = row.text("server_strength") { " (" (text_up_to(strength, 20)) ")" } }));
-        rows.push(("Endpoint", word("endpoint")));
-        rows.push(("Host header", cell::maybe(row.text("authority"))));
-        rows.push(("Path", cell::maybe(row.text("path"))));
-        rows.push(("SNI", cell::maybe(row.text("sni"))));
+        rows.push(("Endpoint", wire("server_endpoint")));
+        rows.push(("Host header", wire("authority")));
+        rows.push(("Path", wire("path")));
+        rows.push(("SNI", wire("sni")));
     }
     rows.extend([
-        ("Address", word("address")),
+        ("Address", wire(&name("address"))),
         ("Program", word("exe")),
         (
             "Arguments",
@@ -186,7 +192,7 @@ fn end(row: &Row, side: &str, asked: &Asked) -> Markup {
             "User",
             html! { (word("user")) @if let Some(uid) = row.number(&name("uid")) { " (" (uid) ")" } },
         ),
-        ("Process", cell::maybe_number(row.number(&name("pid")))),
+        ("Process", match row.number(&name("pid")) { Some(pid) => html! { (pid) }, None => cell::unknown() }),
         ("Container", match row.text(&name("container")) { Some(container) => text_up_to(container, 80), None => cell::none() }),
         ("Process started", cell::time(row.text(&name("started")), asked.now)),
     ]);

@@ -64,7 +64,7 @@ fn errors_say_what_where_and_what_to_do() {
     };
     for (reply, status) in [
         (collector.get("/api/v1/nope"), 404),
-        (collector.get("/nope"), 404),
+        (collector.get("/api/nope"), 404),
         (collector.get("/api/v1/sessions?nope=1"), 400),
         (collector.get("/api/v1/sessions?limit=x"), 400),
         (collector.sql("DROP TABLE sessions"), 400),

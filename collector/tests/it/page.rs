@@ -398,6 +398,7 @@ fn what_is_wrong_in_an_address_is_said() {
         "/server?key=a&key=b",
         "/server?key=a&x=b",
         "/session?host=a",
+        "/findings?state=every",
         &long,
         &many,
     ] {
@@ -423,9 +424,16 @@ fn what_is_wrong_in_an_address_is_said() {
             reply.body
         );
     }
-    let reply = get(&collector, "/nope", &[("Accept", "text/html,*/*")]);
-    assert_eq!(reply.status, 404);
-    assert!(reply.body.contains("No such page"));
+    let every = browser.get("/findings?state=every").body;
+    assert!(
+        every.contains("state is one of open, closed, or all"),
+        "{every}"
+    );
+    for accept in ["text/html,*/*", "*/*"] {
+        let reply = get(&collector, "/nope", &[("Accept", accept)]);
+        assert_eq!(reply.status, 404);
+        assert!(reply.body.contains("<h1>Not found</h1>"), "{}", reply.body);
+    }
     // A form sends its empty fields too.
     browser.page("/sessions?host=&verdict=&page=");
     assert!(
@@ -530,6 +538,7 @@ fn every_figure_is_its_querys() {
             "sessions WHERE host = 'laptop-18'",
         ),
         ("/findings?state=any", "findings"),
+        ("/findings?state=ALL", "findings"),
     ] {
         let body = browser.page(path);
         let expected = collector.number(&format!("SELECT count() FROM {view}"));

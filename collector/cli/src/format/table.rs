@@ -31,7 +31,16 @@ pub(crate) fn write(
     view: &View,
     paper: &Paper,
 ) -> io::Result<()> {
-    let mut columns = (view.columns)();
+    write_columns(out, answer, (view.columns)(), paper)
+}
+
+/// Writes these columns, or all of the answer's where there are none, so far as they fit.
+pub(crate) fn write_columns(
+    out: &mut impl Write,
+    answer: &Answer,
+    mut columns: Vec<Column>,
+    paper: &Paper,
+) -> io::Result<()> {
     if columns.is_empty() {
         let any = answer.columns();
         columns = any

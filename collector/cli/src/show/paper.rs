@@ -44,14 +44,23 @@ pub(super) fn write(out: &mut impl Write, sections: &[Section], paper: &Paper) -
             true => writeln!(out, "\x1b[1m{title}\x1b[0m")?,
             false => writeln!(out, "{title}")?,
         }
-        table::write(out, answer, &section::view(name), paper)?;
+        let mut columns = (section::view(name).columns)();
+        // What all rows of a section have in common is not asked for: a column of it would be empty.
+        let there = answer.columns();
+        if !there.is_empty() {
+            columns.retain(|column| column.is_of(&there));
+        }
+        table::write_columns(out, answer, columns, paper)?;
         if answer.truncated {
             writeln!(out, "(only the first {} are shown)", answer.rows.len())?;
         }
     }
     if !empty.is_empty() {
         writeln!(out)?;
-        wrapped(out, "none of", &empty.join(", "), lines_width(paper))?;
+        let sentence = format!("nothing is on record of: {}", empty.join("; "));
+        for line in lines(&sentence, lines_width(paper)) {
+            writeln!(out, "{line}")?;
+        }
     }
     Ok(())
 }

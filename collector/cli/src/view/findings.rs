@@ -23,7 +23,12 @@ fn columns() -> Vec<Column> {
     vec![
         Column::new("severity", &["severity"], Kind::Word).min(8),
         Column::new("class", &["class"], Kind::Text).min(13),
-        Column::new("subject", &["subject"], Kind::Identity).min(16),
+        Column::new(
+            "subject",
+            &["subject", "calls_itself", "program"],
+            Kind::Identity,
+        )
+        .min(16),
         Column::new("state", &["state"], Kind::Word).min(6).rank(5),
         Column::new("hosts", &["hosts"], Kind::Text).min(6),
         Column::new("users", &["users"], Kind::Text).min(5).rank(3),

@@ -23,8 +23,10 @@ pub(super) const SECTION: Section = Section {
             "decide.servers",
             "Servers that want a decision, most used first",
             Shape::Table,
-            "",
-            "SELECT x.server AS server, x.verdict AS verdict,\n       \
+            "Known as: of a server known by its content alone, the name it gives itself, else its program or script.",
+            "SELECT x.server AS server,\n       \
+             if(startsWith(x.server, 'bin:'), if(x.claimed IS NOT NULL, concat('calls itself ', x.claimed), x.program), NULL) AS known_as,\n       \
+             x.verdict AS verdict,\n       \
              multiIf(x.bypass > 0, 'route through the gateway: it fronts this server',\n               \
              x.verdict = 'unknown', 'complete the evidence, then decide',\n               \
              ifNull(r.outside, 0) > 0, 'route through the gateway, or retire',\n               \
@@ -34,6 +36,7 @@ pub(super) const SECTION: Section = Section {
              x.reason AS reason, x.hosts AS hosts, x.users AS users, x.sessions AS sessions, x.last_used AS last_used\n\
              FROM\n(\n    SELECT s.server AS server, if(countIf(s.verdict = 'shadow') > 0, 'shadow', 'unknown') AS verdict,\n           \
              countIf(arrayExists(r -> tupleElement(r, 1) = 'bypass', s.reasons)) AS bypass,\n           \
+             argMax(s.server_name, s.last_seen) AS claimed, argMax({program}, s.last_seen) AS program,\n           \
              arrayStringConcat(arraySort(groupUniqArray(3)(tupleElement(s.reasons[1], 1))), ', ') AS reason,\n           \
              uniqExact(s.host) AS hosts, uniqExact(s.client_user) AS users, count() AS sessions, max(s.last_seen) AS last_used\n    \
              FROM sessions AS s\n    WHERE {in_period} AND s.verdict IN ('shadow', 'unknown')\n    GROUP BY s.server\n) AS x\n\

@@ -43,8 +43,9 @@ pub(super) const SECTION: Section = Section {
             "findings.list",
             "Open findings",
             Shape::Table,
-            "",
-            "SELECT f.severity AS severity, f.class AS class, f.subject AS subject, f.text AS text, f.hosts AS hosts, f.users AS users,\n       \
+            "Known as: of a server known by its content alone, the name it gives itself, else its program or script.",
+            "SELECT f.severity AS severity, f.class AS class, f.subject AS subject,\n       \
+             if(f.calls_itself IS NOT NULL, concat('calls itself ', f.calls_itself), f.program) AS known_as, f.text AS text, f.hosts AS hosts, f.users AS users,\n       \
              f.first_seen AS first_seen, f.last_seen AS last_seen, f.id AS id\n\
              FROM findings AS f\nWHERE f.opened < {to} AND (f.closed IS NULL OR f.closed >= {to})\n\
              ORDER BY indexOf(['low', 'medium', 'high', 'critical'], severity) DESC, first_seen, id\nLIMIT {limit}",

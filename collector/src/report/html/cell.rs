@@ -10,6 +10,8 @@ use crate::html::text_up_to;
 const TEXT_CHARS_MAX: usize = 160;
 /// What a finding says of itself is longer.
 const PROSE_CHARS_MAX: usize = 700;
+/// Digits of a server's digest: enough to show it by.
+const DIGEST_CHARS: usize = 12;
 /// Items of a list in a cell.
 const ITEMS_MAX: usize = 6;
 /// Numbers that name something rather than count it.
@@ -37,9 +39,10 @@ pub(super) fn cell(value: &Value, head: &Head) -> Markup {
             html! { span class={ "word " (known(word)) } { (text_up_to(word, 40)) } }
         }
         // Null is an answer here: it has not fallen silent, was not closed, has none.
-        ("silent_since" | "sensor" | "leg" | "host_owners", Value::Null) => {
+        ("silent_since" | "sensor" | "leg" | "host_owners" | "known_as", Value::Null) => {
             html! { span.unknown { "–" } }
         }
+        ("server" | "subject", Value::String(key)) => text_up_to(&shortened(key), TEXT_CHARS_MAX),
         ("reason" | "rhythm" | "proposal" | "class", Value::String(words)) => {
             html! { span.plain { (text_up_to(words, TEXT_CHARS_MAX)) } }
         }
@@ -49,6 +52,18 @@ pub(super) fn cell(value: &Value, head: &Head) -> Markup {
         }
         (name, Value::Number(number)) if NAMES.contains(&name) => html! { (number.to_string()) },
         _ => self::value(value, &head.kind),
+    }
+}
+
+/// `bin:0123456789ab…`; what is no digest stays.
+fn shortened(key: &str) -> String {
+    match key.strip_prefix("bin:") {
+        Some(digest)
+            if digest.len() > DIGEST_CHARS && digest.bytes().all(|b| b.is_ascii_hexdigit()) =>
+        {
+            format!("bin:{}…", &digest[..DIGEST_CHARS])
+        }
+        _ => key.to_owned(),
     }
 }
 

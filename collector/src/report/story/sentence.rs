@@ -50,11 +50,12 @@ impl Sentences<'_> {
             return "No MCP was seen in the period.".to_owned();
         }
         format!(
-            "{} on {}, used by {} with {}: {}, {}. {} want a decision.",
+            "{} on {}, used by {} through {}, told apart by their AI application or, where that is not known, by what they call \
+             themselves: {}, {}. {} want a decision.",
             self.many("totals.servers", "server"),
             self.many("totals.hosts", "host"),
             self.many("totals.users", "user"),
-            self.many("totals.clients", "AI application"),
+            self.many("totals.clients", "client"),
             self.many("totals.sessions", "session"),
             self.many("totals.calls", "call"),
             self.bare("decide.open"),
@@ -63,7 +64,7 @@ impl Sentences<'_> {
 
     pub(super) fn owners(&self) -> String {
         format!(
-            "No owner is on record for any of {}: this version keeps none. Use names candidates for {}. Exactly one user uses {}.",
+            "No owner is on record for any of {}: this version keeps none. Users who can be asked are known for {}. Exactly one user uses {}.",
             self.many("owners.without", "server"),
             self.bare("owners.with_candidate"),
             self.bare("owners.single_user"),
