@@ -218,10 +218,7 @@ impl Http {
             return false;
         };
         let (messages, dropped) = exchange.take_request_messages();
-        let mut marks = http_marks(&exchange.head, None);
-        messages
-            .iter()
-            .for_each(|message| marks.merge(message.marks));
+        let marks = request_marks(http_marks(&exchange.head, None), &messages);
         exchange.marks = marks;
         exchange.has_messages = !messages.is_empty();
         exchange.has_requests = messages
@@ -266,8 +263,7 @@ impl Http {
         marks: Marks,
         sessions: &mut SessionTable,
     ) -> Option<SessionNumber> {
-        // A header is easily added: it hides nothing that only MCP says.
-        if marks.is_against() && !marks.is_decisive() {
+        if messages.iter().any(|message| message.marks.is_against()) {
             return None;
         }
         let modern = place.modern || messages.iter().any(is_modern);
@@ -287,7 +283,7 @@ impl Http {
         let begins = posted
             && !messages.is_empty()
             && !quotes
-            && (marks.is_decisive() || marks.strong_count() > 1);
+            && (marks.is_decisive() || !marks.is_against() && marks.strong_count() > 1);
         // Attached in mid-stream: the session id alone tells, on a POST, the event stream, or a DELETE.
         let goes_on = place.session_id.is_some() && marks.is_decisive();
         if !begins && !goes_on {
@@ -301,6 +297,18 @@ impl Http {
         self.index.learn(place, number, modern);
         Some(number)
     }
+}
+
+/// What a head and its messages say. A header or a path of another protocol is easily added: beside what only MCP says it
+/// counts for nothing, unless a message itself is of the other one.
+fn request_marks(head: Marks, messages: &[Message]) -> Marks {
+    let is_mcp =
+        head.pardoned().is_decisive() || messages.iter().any(|message| message.marks.is_decisive());
+    let mut marks = if is_mcp { head.pardoned() } else { head };
+    messages
+        .iter()
+        .for_each(|message| marks.merge(message.marks));
+    marks
 }
 
 fn client_message(

@@ -149,6 +149,12 @@ impl Marks {
         self.decisive != 0 && self.against == 0
     }
 
+    /// The same, but for what was said against it.
+    #[must_use]
+    pub const fn pardoned(self) -> Self {
+        Self { against: 0, ..self }
+    }
+
     /// Number of different strong signs.
     #[must_use]
     pub const fn strong_count(self) -> u32 {

@@ -15,7 +15,7 @@ use super::message::{Id, Kind, Message, Notification, Request, Response};
 use super::session::SessionNumber;
 use super::signature::{Mark, Sign};
 use super::table::{Answer, SessionTable, witness};
-use crate::event::UnixNs;
+use crate::event::{Channel, ProcessKey, UnixNs};
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
 use pairing::{is_closed, rank, reversed, server};
@@ -31,6 +31,10 @@ const EARLY_TRIES_MAX: u8 = 4;
 const CLOSING_NS: u64 = 3_000_000_000;
 /// Sessions that have a request and no answer yet; past this the client that has most of them loses its oldest.
 const UNPAIRED_MAX: usize = 256;
+/// How long it is remembered that a client lost sessions in this way, and of how many: an answer that may be one to what was
+/// forgotten is taken for no other request of the same two processes.
+const CROWD_NS: u64 = 60_000_000_000;
+const CROWDS_MAX: usize = 256;
 /// Lanes known to carry both sides of a conversation; the oldest makes way.
 const QUOTING_MAX: usize = 256;
 
@@ -58,6 +62,8 @@ struct Early {
 pub struct Stdio {
     lanes: HashMap<Lane, (SessionNumber, Role)>,
     unpaired: Vec<Unpaired>,
+    /// Clients that lost sessions without an answer, and until when that counts.
+    crowds: HashMap<ProcessKey, UnixNs>,
     early: VecDeque<Early>,
     /// Sessions whose client will send no more, and until when answers may still come.
     closing: Vec<(UnixNs, SessionNumber)>,
@@ -187,6 +193,7 @@ impl Stdio {
                 .get(unpaired.session)
                 .is_some_and(|session| !session.ended)
         });
+        self.crowds.retain(|_, until| *until > now);
         self.settle_due(now, flows, sessions);
         self.retry_early(now, flows, sessions);
         let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
@@ -267,7 +274,7 @@ impl Stdio {
         let number = session.number;
         session.client = flow.lane(lane.from).writers.last();
         if self.unpaired.len() >= UNPAIRED_MAX {
-            self.make_way(sessions);
+            self.make_way(time, sessions);
         }
         self.unpaired.push(Unpaired {
             session: number,
@@ -280,7 +287,7 @@ impl Stdio {
 
     /// Forgets the oldest session without an answer of the client that has most of them: whoever asks and asks does not push
     /// out those who wait for a slow server.
-    fn make_way(&mut self, sessions: &mut SessionTable) {
+    fn make_way(&mut self, time: UnixNs, sessions: &mut SessionTable) {
         let client = |unpaired: &Unpaired| {
             sessions
                 .get(unpaired.session)
@@ -294,6 +301,11 @@ impl Stdio {
         // The last of equals: the oldest.
         let gone = self.unpaired.iter().rev().max_by_key(count).copied();
         if let Some(gone) = gone {
+            if let Some(client) = client(&gone)
+                && (self.crowds.len() < CROWDS_MAX || self.crowds.contains_key(&client))
+            {
+                self.crowds.insert(client, time.saturating_add(CROWD_NS));
+            }
             sessions.count_dropped(1);
             self.forget(gone.session);
             sessions.forget(gone.session);
@@ -462,13 +474,23 @@ impl Stdio {
             self.quoting.contains(&unpaired.requests)
                 || asks_itself && !is_closed(flows, unpaired.requests, lane)
         };
+        let channel = flows.get(lane.flow).map(|flow| flow.channel);
+        let is_own = |unpaired: &Unpaired| {
+            unpaired.requests.back() == lane && channel != Some(Channel::Pipe)
+        };
+        let is_crowded = |unpaired: &Unpaired| {
+            let client = sessions.get(unpaired.session)?.client?;
+            Some(self.crowds.contains_key(&client))
+        };
         self.unpaired
             .iter()
             .filter(waits)
             .filter_map(|unpaired| Some((*unpaired, reversed(flows, unpaired.requests, lane)?)))
+            .filter(|(unpaired, _)| is_own(unpaired) || is_crowded(unpaired) != Some(true))
             .filter(|found| !is_passed_on(found))
             .max_by_key(|(unpaired, quality)| {
-                (rank(sessions, unpaired.session), *quality == Quality::Exact)
+                let rank = rank(sessions, unpaired.session);
+                (is_own(unpaired), rank, *quality == Quality::Exact)
             })
     }
 

@@ -355,6 +355,52 @@ fn a_line_of_another_protocol_hides_nothing() {
     }
 }
 
+/// Of more handshakes at once than are kept, none gets the answer of another one.
+#[test]
+fn sessions_that_made_way_lend_nobody_their_names() {
+    for channel in [Channel::Pipe, Channel::Unix] {
+        let mut run = Run::new();
+        let on = |body: Body, inode: u64| match body {
+            Body::Transfer(transfer) => Body::Transfer(Transfer {
+                end: End {
+                    channel,
+                    peer: (channel == Channel::Unix).then_some(pipe(inode ^ 1).key),
+                    ..pipe(inode)
+                },
+                ..transfer
+            }),
+            other => other,
+        };
+        // Even inodes are the client's ends of sockets; of pipes there are two each.
+        let back = |inode: u64| inode + u64::from(channel == Channel::Unix);
+        let ends: Vec<u64> = (0..600).map(|at| 10_000 + 4 * at).collect();
+        for inode in &ends {
+            let ask = INITIALIZE.replace("\"c\"", &format!("\"c{inode}\""));
+            let asks = moved(CLIENT, *inode, Direction::Write, 0, ask.as_bytes());
+            run.event(on(asks, *inode));
+            let reads = back(*inode);
+            run.event(on(moved(SERVER, reads, Direction::Read, 0, b""), reads));
+        }
+        for inode in &ends {
+            let answer = INITIALIZED.replace("\"s\"", &format!("\"s{inode}\""));
+            let answers = match channel {
+                Channel::Unix => inode + 1,
+                _ => inode + 2,
+            };
+            let says = moved(SERVER, answers, Direction::Write, 0, answer.as_bytes());
+            run.event(on(says, answers));
+        }
+        for session in run.sessions() {
+            let client = session.client.name.as_deref().unwrap_or_default();
+            let server = session.server.name.as_deref().unwrap_or_default();
+            assert_eq!(client.replace('c', "s"), server, "{channel:?}");
+        }
+        if channel == Channel::Unix {
+            assert!(!run.sessions().is_empty());
+        }
+    }
+}
+
 #[test]
 fn another_protocol_is_given_up_after_some_lines() {
     let mut run = Run::new();
