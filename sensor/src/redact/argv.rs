@@ -26,6 +26,10 @@ enum Expect {
     Word,
     /// `user:password`, `user/password`.
     Login,
+    /// Secrets, or how many pieces of text.
+    Tokens,
+    /// The text of a shell script.
+    Script,
 }
 
 /// Programs for which `-p` is no password.
@@ -46,14 +50,15 @@ const CAPITAL_P_PROGRAMS: &[&str] = &[
     "mosquitto_sub",
 ];
 
+/// Programs whose credentials follow `-a`.
+const SECRET_A_PROGRAMS: &[&str] = &["redis-cli", "http", "https", "xh", "xhs"];
+
 /// Shells: `--login` takes nothing.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "fish", "ksh"];
 
 /// One look at a command line.
 pub(super) fn pass(argv: &[String]) -> Vec<String> {
-    let program = argv
-        .first()
-        .map_or("", |a| a.rsplit('/').next().unwrap_or(a));
+    let program = program(argv);
     let attached = shell::attaches_password(program);
     let mut expect = Expect::Nothing;
     let mut out = Vec::with_capacity(argv.len().min(ARGS_MAX));
@@ -76,6 +81,22 @@ pub(super) fn pass(argv: &[String]) -> Vec<String> {
     out
 }
 
+/// The program without its folders: what an interpreter runs rather than the interpreter.
+fn program(argv: &[String]) -> &str {
+    let first = argv.first().map_or("", |path| file_name(path));
+    let interpreter = ["python", "node", "ruby", "perl"]
+        .iter()
+        .any(|interpreter| first.starts_with(interpreter));
+    match argv.get(1) {
+        Some(script) if interpreter && script.contains('/') => file_name(script),
+        _ => first,
+    }
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 fn one(argument: &str, expect: Expect) -> String {
     // A flag where a value was expected: the flag before it had none.
     let flag = is_flag(argument);
@@ -93,7 +114,9 @@ fn one(argument: &str, expect: Expect) -> String {
         Expect::Login => user(argument, true),
         Expect::StrongForm if is_strong_form(argument) => REDACTED.to_owned(),
         Expect::Word if !flag && is_secret_value(argument) => REDACTED.to_owned(),
-        Expect::StrongForm | Expect::Word => plain(argument),
+        Expect::Tokens if !flag && is_no_number(argument) => REDACTED.to_owned(),
+        Expect::Script => plain(&shell::assignments(argument, is_kept_variable)),
+        Expect::StrongForm | Expect::Word | Expect::Tokens => plain(argument),
         Expect::Nothing | Expect::Password => plain(argument),
     }
 }
@@ -102,10 +125,13 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
     match argument {
         "-H" | "--header" | "--headers" => return Expect::Header,
         "-e" | "--env" | "--set-env" | "--build-arg" => return Expect::Variable,
-        "-u" | "--user" | "-U" | "--proxy-user" | "--userpass" => return Expect::User,
+        "-u" | "--user" | "-U" | "--proxy-user" | "--userpass" | "--userpwd" | "--http-basic" => {
+            return Expect::User;
+        }
         "-p" if PLAIN_P_PROGRAMS.contains(&program) => return Expect::Nothing,
         "-p" => return Expect::Password,
-        "-a" if program == "redis-cli" => return Expect::Secret,
+        "-a" if SECRET_A_PROGRAMS.contains(&program) => return Expect::Secret,
+        "-c" | "-lc" | "-ec" if SHELLS.contains(&program) => return Expect::Script,
         "-w" if program.starts_with("ldap") => return Expect::Secret,
         "-P" if CAPITAL_P_PROGRAMS.contains(&program) => return Expect::Password,
         "-P" | "-w" => return Expect::StrongForm,
@@ -113,8 +139,11 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
         "--login" => return Expect::Login,
         _ => {}
     }
-    if is_password_word(argument) {
+    if names::is_bare_word(argument) {
         return Expect::Word;
+    }
+    if names::is_tokens(argument) && is_flag(argument) {
+        return Expect::Tokens;
     }
     if is_scheme(argument) && argument != "token" {
         return Expect::Credentials;
@@ -132,10 +161,25 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
     if value_follows && names::is_secret_parameter(argument) {
         return Expect::Credentials;
     }
-    if expect == Expect::Credentials && is_scheme(argument) {
+    let scheme_before = expect == Expect::Credentials && is_scheme(argument);
+    if scheme_before || ends_in_scheme(argument) {
         return Expect::Secret;
     }
     Expect::Nothing
+}
+
+/// `--auth=Basic`, `Authorization: Bearer`: the value came apart after the scheme.
+fn ends_in_scheme(argument: &str) -> bool {
+    let Some((before, scheme)) = argument.rsplit_once([' ', ':', '=']) else {
+        return false;
+    };
+    let name = before.trim_end_matches([' ', ':', '=']);
+    let name = name.rsplit([' ', ':', '=']).next().unwrap_or(name);
+    is_scheme(scheme) && names::is_secret_parameter(name)
+}
+
+fn is_no_number(argument: &str) -> bool {
+    is_secret_value(argument) && !argument.bytes().all(|b| b.is_ascii_digit() || b == b',')
 }
 
 fn is_flag(argument: &str) -> bool {
@@ -147,13 +191,6 @@ fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-/// `password` without dashes: `nmcli … password …`.
-fn is_password_word(argument: &str) -> bool {
-    ["password", "passwd", "passphrase", "pwd"]
-        .iter()
-        .any(|word| word.eq_ignore_ascii_case(argument))
 }
 
 /// Written as rules for passwords ask it: capitals, small letters and digits; no path, no file.
@@ -187,6 +224,8 @@ fn plain(argument: &str) -> String {
         ("--user=", |pair| user(pair, false)),
         ("--proxy-user=", |pair| user(pair, false)),
         ("--userpass=", |pair| user(pair, false)),
+        ("--userpwd=", |pair| user(pair, false)),
+        ("--http-basic=", |pair| user(pair, false)),
         ("--login=", |pair| user(pair, true)),
     ] {
         if let Some(value) = argument.strip_prefix(flag)
@@ -205,7 +244,8 @@ fn plain(argument: &str) -> String {
     }
     match argument.split_once('=') {
         Some((name, value)) if is_name(name) => {
-            let secret = names::is_secret_parameter(name) && is_secret_value(value);
+            let secret = (names::is_secret_parameter(name) && is_secret_value(value))
+                || (names::is_tokens(name) && is_no_number(value));
             let value = if secret {
                 REDACTED.to_owned()
             } else {
@@ -239,6 +279,15 @@ fn variable(argument: &str) -> Option<String> {
     if !env_name {
         return None;
     }
+    let value = if is_kept_variable(name, value) {
+        value_text(value)
+    } else {
+        REDACTED.to_owned()
+    };
+    Some(format!("{name}={value}"))
+}
+
+fn is_kept_variable(name: &str, value: &str) -> bool {
     let short_number = value.len() <= 5 && value.bytes().all(|b| b.is_ascii_digit());
     let address = value.starts_with('/') || value.contains("://");
     let plain_name = matches!(
@@ -254,14 +303,7 @@ fn variable(argument: &str) -> Option<String> {
             | "PORT"
             | "HOST"
     );
-    let keep = !is_secret_value(value)
-        || (!names::is_secret(name) && (short_number || address || plain_name));
-    let value = if keep {
-        value_text(value)
-    } else {
-        REDACTED.to_owned()
-    };
-    Some(format!("{name}={value}"))
+    !is_secret_value(value) || (!names::is_secret(name) && (short_number || address || plain_name))
 }
 
 fn header_argument(argument: &str) -> String {

@@ -8,6 +8,7 @@ const SECRET_WORDS: &[&str] = &[
     "authtoken",
     "bearer",
     "cookie",
+    "cred",
     "credential",
     "credentials",
     "creds",
@@ -34,9 +35,12 @@ const SECRET_WORDS: &[&str] = &[
 ];
 /// Endings of names written in one word.
 const SECRET_ENDINGS: &[&str] = &[
+    "bearer",
+    "pass",
     "password",
     "passwd",
     "passphrase",
+    "pw",
     "secret",
     "token",
     "apikey",
@@ -45,26 +49,82 @@ const SECRET_ENDINGS: &[&str] = &[
     "privatekey",
     "authkey",
 ];
+/// Words that end like one and are none.
+const PLAIN_WORDS: &[&str] = &[
+    "bypass",
+    "compass",
+    "encompass",
+    "forbearer",
+    "overpass",
+    "surpass",
+    "trespass",
+    "underpass",
+];
 /// A `key` after one of these is a secret.
 const KEY_KINDS: &[&str] = &[
     "access",
     "account",
+    "anon",
+    "anthropic",
     "api",
     "app",
     "application",
     "auth",
     "client",
     "encryption",
+    "gemini",
     "license",
     "master",
+    "openai",
     "private",
+    "publishable",
     "secret",
     "service",
     "shared",
     "signing",
     "ssh",
     "storage",
+    "stripe",
     "subscription",
+    "supabase",
+];
+/// What has a key in another sense: of a table, a pair, a keyboard.
+const PLAIN_KEY_KINDS: &[&str] = &[
+    "cache",
+    "config",
+    "foreign",
+    "group",
+    "hash",
+    "host",
+    "hot",
+    "index",
+    "json",
+    "object",
+    "partition",
+    "primary",
+    "pub",
+    "public",
+    "range",
+    "routing",
+    "row",
+    "sort",
+    "unique",
+];
+/// `tokens` after one of these are no pieces of text.
+const TOKENS_KINDS: &[&str] = &[
+    "access", "api", "auth", "bearer", "refresh", "secret", "session",
+];
+/// Words that announce a secret as an argument of its own, without dashes: `ngrok authtoken …`.
+const BARE_WORDS: &[&str] = &[
+    "accesstoken",
+    "addauthtoken",
+    "apikey",
+    "authtoken",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "xapikey",
 ];
 /// What is said about a secret, not the secret.
 const ABOUT_ENDINGS: &[&str] = &[
@@ -129,20 +189,46 @@ pub(super) fn is_secret(name: &str) -> bool {
             && i > 0
             && KEY_KINDS.contains(&words[i - 1].as_str())
     };
+    let tokens =
+        |i: usize| words[i] == "tokens" && i > 0 && TOKENS_KINDS.contains(&words[i - 1].as_str());
     let string = |i: usize| words[i] == "string" && i > 0 && words[i - 1] == "connection";
     (0..words.len()).any(|i| {
         let word = words[i].as_str();
         SECRET_WORDS.contains(&word)
-            || SECRET_ENDINGS.iter().any(|e| word.ends_with(e))
+            || (SECRET_ENDINGS.iter().any(|e| word.ends_with(e)) && !PLAIN_WORDS.contains(&word))
             || key(i)
+            || tokens(i)
             || string(i)
     })
 }
 
-/// The same for a flag or a query parameter, where a bare `key` is one too.
+/// The same for a flag or a query parameter, where a bare `key` is one too, and `--stripe-key`.
 pub(super) fn is_secret_parameter(name: &str) -> bool {
     let bare = name.trim_start_matches(['-', '/', '+', '\u{2013}', '\u{2014}']);
-    bare.eq_ignore_ascii_case("key") || is_secret(bare)
+    bare.eq_ignore_ascii_case("key") || is_secret(bare) || is_kind_of_key(bare)
+}
+
+/// Vendors and kinds of keys are many, other keys few.
+fn is_kind_of_key(name: &str) -> bool {
+    let words = split(name);
+    match words.as_slice() {
+        [.., kind, key] => key == "key" && !PLAIN_KEY_KINDS.contains(&kind.as_str()),
+        _ => false,
+    }
+}
+
+/// `--tokens`: secrets, or a number of pieces of text.
+pub(super) fn is_tokens(name: &str) -> bool {
+    name.trim_start_matches('-').eq_ignore_ascii_case("tokens")
+}
+
+/// A word without dashes that announces the argument after it.
+pub(super) fn is_bare_word(word: &str) -> bool {
+    // Longer than any of them: not worth a copy.
+    word.len() <= 32 && {
+        let joined = word.replace(['-', '_'], "").to_ascii_lowercase();
+        BARE_WORDS.contains(&joined.as_str()) && !word.starts_with('-')
+    }
 }
 
 /// Whether a header's value may be told.
@@ -162,7 +248,7 @@ fn split(name: &str) -> Vec<String> {
         if cut && words.last().is_some_and(|w| !w.is_empty()) {
             words.push(String::new());
         }
-        lower = c.is_ascii_lowercase();
+        lower = c.is_ascii_lowercase() || c.is_ascii_digit();
         if let Some(word) = words.last_mut()
             && c.is_ascii_alphanumeric()
         {
@@ -196,6 +282,12 @@ mod tests {
             "db-pass",
             "AccountKey",
             "SLACK_MCP_XOXP_TOKEN",
+            "--oauth2Bearer",
+            "--access_tokens",
+            "OPENAI_KEY",
+            "PGPASS",
+            "MYPW",
+            "X_CRED",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -213,11 +305,17 @@ mod tests {
             "KUBECONFIG",
             "monkey",
             "compass",
+            "bypass",
+            "tokens",
+            "public_key",
             "",
             "--",
         ] {
             assert!(!is_secret(name), "{name}");
         }
         assert!(is_secret_parameter("--key") && is_secret_parameter("key"));
+        assert!(is_secret_parameter("--acme-key") && !is_secret_parameter("--sort-key"));
+        assert!(is_bare_word("X-Api-Key") && is_bare_word("add-authtoken"));
+        assert!(!is_bare_word("--password") && !is_bare_word("token"));
     }
 }

@@ -14,6 +14,8 @@ pub(super) const USER_FLAGS: &[&str] = &[
     "--user",
     "--proxy-user",
     "--userpass",
+    "--userpwd",
+    "--http-basic",
     "--login",
 ];
 
@@ -34,6 +36,29 @@ static ATTACHED: LazyLock<Regex> =
 /// `-ubob:…`.
 static ATTACHED_USER: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"(^|[\s"'(\[,])(-[uU]["']?)([A-Za-z0-9._@\\-]{1,64}:[^\s"']+)"#));
+
+/// `export NAME='…'`, `NAME="…" program` inside of a script.
+static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
+    regex(r#"(^|[\s;&|({])([A-Z_][A-Z0-9_]{0,127}=)("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"';&|)]+)"#)
+});
+
+/// A script without the values of the variables it sets, as those of an environment go. `keep` says which may stay.
+pub(super) fn assignments(script: &str, keep: impl Fn(&str, &str) -> bool) -> String {
+    let replace = |found: &Captures<'_>| {
+        let value = &found[3];
+        let bare = value.trim_matches(['"', '\'']);
+        if keep(found[2].trim_end_matches('='), bare) {
+            return found[0].to_owned();
+        }
+        let mark = if value.starts_with(['"', '\'']) {
+            &value[..1]
+        } else {
+            ""
+        };
+        format!("{}{}{mark}{REDACTED}{mark}", &found[1], &found[2])
+    };
+    ASSIGNMENT.replace_all(script, replace).into_owned()
+}
 
 /// Whether `program` (no folders) takes a password right after `-p`.
 pub(super) fn attaches_password(program: &str) -> bool {

@@ -41,6 +41,8 @@ struct Parts<'a> {
     scheme: &'a str,
     /// Without user-info.
     host: &'a str,
+    /// `user=a;password=b` behind the host: connection strings of databases.
+    parameters: Option<&'a str>,
     /// Everything up to the query: `/…` or empty.
     path: &'a str,
     query: Option<&'a str>,
@@ -61,6 +63,9 @@ pub(super) fn pass(url: &str) -> Option<String> {
         let out = format!("{}://{}", parts.scheme, host(parts.host));
         (parts, out)
     };
+    if let Some(parameters) = parts.parameters {
+        let _ = write!(out, ";{}", redacted_parameters(parameters, ';'));
+    }
     out.push_str(&path(parts.path));
     if let Some(query) = parts.query {
         let _ = write!(out, "?{}", redacted_query(query));
@@ -85,6 +90,7 @@ fn parse(url: &str) -> Option<Parts<'_>> {
     if !scheme_fits || rest.chars().any(char::is_whitespace) {
         return None;
     }
+    let (rest, parameters) = split_parameters(rest);
     let rest = without_user_info(rest);
     let (rest, fragment) = split(rest, '#');
     let (rest, query) = split(rest, '?');
@@ -92,6 +98,7 @@ fn parse(url: &str) -> Option<Parts<'_>> {
     Some(Parts {
         scheme,
         host,
+        parameters,
         path,
         query,
         fragment,
@@ -105,6 +112,7 @@ fn relative(url: &str) -> Parts<'_> {
     Parts {
         scheme: "",
         host: "",
+        parameters: None,
         path,
         query,
         fragment,
@@ -114,6 +122,29 @@ fn relative(url: &str) -> Parts<'_> {
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at)
         .map_or((text, None), |(before, after)| (before, Some(after)))
+}
+
+/// Cuts off the parameters behind the host: all to the end, since their values may have any sign of a URL in them.
+/// With an `@` after it the semicolon may be one of a password, save where a name follows it.
+fn split_parameters(rest: &str) -> (&str, Option<&str>) {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    // Without a semicolon, what stands before the first sign of equality is no host but a name.
+    let equals = authority.find('=').unwrap_or(authority.len());
+    let at = match authority.find(';') {
+        Some(at) => at,
+        None if equals == authority.len() => return (rest, None),
+        None => authority[..equals].rfind(['&', ',', '|', '!']).unwrap_or(0),
+    };
+    let after = authority[at..].trim_start_matches([';', '&', ',', '|', '!']);
+    let named = after
+        .split_once('=')
+        .is_some_and(|(name, _)| !name.is_empty() && !name.contains([':', '@']));
+    if authority[at..].contains('@') && !(named && authority[at..].starts_with(';')) {
+        return (rest, None);
+    }
+    let tail = &rest[at..];
+    let tail = tail.strip_prefix([';', '&', ',', '|', '!']).unwrap_or(tail);
+    (&rest[..at], Some(tail))
 }
 
 /// Drops `user:password@`. A password with `/` or `@` written plainly shows in that user-info, or something that is
@@ -264,17 +295,21 @@ fn path_segment(segment: &str) -> String {
 
 /// Names stay, values go; a parameter without a name is a value.
 fn redacted_query(query: &str) -> String {
+    redacted_parameters(query, '&')
+}
+
+fn redacted_parameters(parameters: &str, separator: char) -> String {
     let parameter = |parameter: &str| match parameter.split_once('=') {
         _ if parameter.is_empty() => String::new(),
         Some((name, "")) => parameter_name(name) + "=",
         Some((name, _)) => format!("{}={REDACTED}", parameter_name(name)),
         None => REDACTED.to_owned(),
     };
-    query
-        .split('&')
+    parameters
+        .split(separator)
         .map(parameter)
         .collect::<Vec<_>>()
-        .join("&")
+        .join(&separator.to_string())
 }
 
 fn parameter_name(name: &str) -> String {
@@ -310,6 +345,9 @@ pub(super) fn resource(uri: &str) -> String {
     for part in [parts.scheme, with_port, parts.path] {
         digest.update(part.as_bytes());
         digest.update([0]);
+    }
+    if let Some(parameters) = parts.parameters {
+        digest.update(redacted_parameters(parameters, ';').as_bytes());
     }
     if let Some(query) = parts.query {
         digest.update(redacted_query(query).as_bytes());

@@ -103,6 +103,32 @@ fn command_lines() {
             &["server", "db_pw={}"],
             &["server", "+password", "{}"],
             &["server", "\u{2014}token", "{}"],
+            &["server", "--auth=Basic", "{}"],
+            &["server", "--authorization=Bearer", "{}"],
+            &["server", "--header", "Authorization: Bearer", "{}"],
+            &["http", "-A", "bearer", "-a", "{}", "x"],
+            &["python3", "/usr/bin/http", "-a", "a:{}", "x"],
+            &["supergateway", "--oauth2Bearer", "{}"],
+            &["server", "--tokens", "{}"],
+            &["server", "--tokens={}"],
+            &["server", "--access_tokens={}"],
+            &["ngrok", "authtoken", "{}"],
+            &["ngrok", "config", "add-authtoken", "{}"],
+            &["server", "--http-basic", "ann:{}"],
+            &["server", "--http-basic=ann:{}"],
+            &["server", "--userpwd", "ann:{}"],
+            &["server", "--anon-key", "{}"],
+            &["server", "--supabase-key={}"],
+            &["server", "--openai-key={}"],
+            &["server", "--stripe-key={}"],
+            &["server", "--gemini-key", "{}"],
+            &["server", "--org-key", "{}"],
+            &["server", "x-api-key", "{}"],
+            &["sh", "-c", "export MYPW='{}' && run"],
+            &["sh", "-c", "export PGPASS='{}'; x"],
+            &["sh", "-c", "set -a; X_CRED=\"{}\" x"],
+            &["bash", "-lc", "cd /srv && DB='{}' ./run"],
+            &["sh", "-c", "cd /srv; DB={} ./run"],
         ] {
             let command: Vec<String> = template.iter().map(|a| a.replace("{}", secret)).collect();
             let once = argv(&command);
@@ -162,6 +188,63 @@ fn addresses() {
 }
 
 #[test]
+fn connection_strings() {
+    for secret in HUMAN.iter().chain(&["p@ss/w0rd", "a?b#c", "{x;y}"]) {
+        for template in [
+            "jdbc:sqlserver://h;user=a;password={}",
+            "jdbc:sqlserver://h:1433;databaseName=d;user=a;password={};encrypt=true",
+            "jdbc:sqlserver://u:{}@h;user=a;password={}",
+            "sqlserver://h;pwd={}",
+            "x://h&password={}",
+            "x://h,password={}",
+            "x://password={}",
+            "postgres://h/db;password={}",
+            "jdbc:db2://h:1/d:user=a;password={};",
+        ] {
+            let path = secret.contains(['/', '?', '#', '@', ';']);
+            if path && !template.contains("://h;") && !template.contains(":1433;") {
+                continue;
+            }
+            let context = template.replace("{}", secret);
+            for output in [
+                url(&context),
+                text(&context),
+                text(&format!("cannot reach {context} now")),
+                argv(&strings(&["server", &context])).join(" "),
+                argv(&strings(&["server", "--url", &context])).join(" "),
+                argv(&strings(&["server", &format!("--db={context}")])).join(" "),
+            ] {
+                gone(&output, secret, &context);
+            }
+            assert_eq!(url(&url(&context)), url(&context));
+            gone(&resource(&context), secret, &context);
+        }
+    }
+    for (context, expect) in [
+        (
+            "sqlserver://h:1433;user=a;password=b",
+            "sqlserver://h:1433;user=[redacted];password=[redacted]",
+        ),
+        (
+            "https://u:p;q=1@x.example/a",
+            "https://u:[redacted];q=[redacted]",
+        ),
+        ("https://u:p=q@x.example/a", "https://x.example/a"),
+        ("https://u:p;q@x.example/a", "https://x.example/a"),
+        (
+            "https://x.example/a;b=c?d",
+            "https://x.example/a;b=c?[redacted]",
+        ),
+    ] {
+        assert_eq!(url(context), expect);
+    }
+    assert_eq!(
+        text("see https://x.example; then"),
+        "see https://x.example; then"
+    );
+}
+
+#[test]
 fn ordinary_text_stays() {
     for ordinary in [
         "date -u +%H:%M",
@@ -212,6 +295,23 @@ fn ordinary_text_stays() {
         &["mysql", "-P", "3306", "-uroot"],
         &["passwd", "bob"],
         &["server", "reset", "password", "--help"],
+        &["http", "https://x.example/mcp"],
+        &["server", "--tokens", "4096", "--max-tokens", "300"],
+        &["server", "--tokens=4096", "--sort-key", "name"],
+        &["server", "--public-key", "id_rsa.pub"],
+        &["ls", "-a", "docs"],
+        &[
+            "sh",
+            "-c",
+            "cd /srv && PATH=/opt/bin NODE_ENV=production node x.js",
+        ],
+        &[
+            "sh",
+            "-c",
+            "cd /srv && TOKEN=\"${TOKEN}\" PORT='8080' node x.js",
+        ],
+        &["ngrok", "authtoken", "--help"],
+        &["server", "--auth", "basic", "--verbose"],
     ] {
         assert_eq!(argv(&strings(command)), strings(command));
     }
