@@ -9,6 +9,8 @@
 
 mod argv;
 mod clean;
+mod disguise;
+mod fold;
 mod formats;
 mod memo;
 mod names;
@@ -65,7 +67,8 @@ pub fn argv(argv: &[String]) -> Vec<String> {
 /// A URL: no user-info, no query values, no fragment, no token in the path. What is no URL is treated as text.
 #[must_use]
 pub fn url(url: &str) -> String {
-    settle(url, |url| url::pass(url).unwrap_or_else(|| text::pass(url)))
+    let rules = |url: &str| url::pass(url).unwrap_or_else(|| text::pass(url));
+    settle(url, |url| text::unmasked(url, rules))
 }
 
 /// A resource URI as `scheme://host#digest`: the digest (16 hex digits of SHA-256) tells resources apart. User-info

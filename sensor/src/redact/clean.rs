@@ -37,6 +37,8 @@ fn printable(text: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\n' | '\r' | '\t' => out.push(' '),
+            // No-break, thin, ideographic and other blanks.
+            c if c.is_whitespace() && !c.is_control() && !is_invisible(c) => out.push(' '),
             '\x1b' => skip_escape(&mut chars),
             '\u{9b}' => skip_csi(&mut chars),
             c if c.is_control() || is_invisible(c) => {}
@@ -86,10 +88,11 @@ fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// Zero-width, direction-changing and tag characters.
+/// Zero-width, direction-changing and tag characters, and letters that fill a place without being seen.
 const fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{1d173}'..='\u{1d17a}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
         | '\u{fff9}'..='\u{fffb}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -104,6 +107,7 @@ mod tests {
             ("a\x1b]0;title\x07b", "ab"),
             ("a\nb\tc\0d", "a b cd"),
             ("\u{9b}31mx\u{202e}y\u{200b}z", "xyz"),
+            ("a\u{a0}b\u{2003}c\u{3000}d\u{3164}e\u{2800}f", "a b c def"),
             ("\x1b[", ""),
             ("\x1b", ""),
         ] {

@@ -60,6 +60,9 @@ static PEM: LazyLock<Regex> = LazyLock::new(|| {
         .expect("a literal")
 });
 
+/// Digits alone after a known beginning that are a part of a token, as of Slack's.
+const BEGUN_DIGITS_MIN: usize = 8;
+
 /// The shortest known form. Most text has no word as long, and is not searched.
 const FORM_BYTES_MIN: usize = 9;
 
@@ -85,11 +88,34 @@ pub(super) fn pass(text: &str) -> String {
     begun.replace_all(&text, begun_form).into_owned()
 }
 
+/// Where a form begins that goes across `at`: an exact one, or something random after a known beginning.
+pub(super) fn across(text: &str, at: usize) -> Option<usize> {
+    let (exact, begun) = &*RULES;
+    // Most words of sentences have neither a digit nor a capital inside.
+    let strange = |pair: &[u8]| {
+        pair[1].is_ascii_digit() || (pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+    };
+    if !text.as_bytes().windows(2).any(strange) {
+        return None;
+    }
+    let found = exact.find_iter(text).find(|found| found.end() > at);
+    if let Some(found) = found
+        && found.start() < at
+    {
+        return Some(found.start());
+    }
+    let found = begun
+        .captures_iter(text)
+        .find(|found| found.get_match().end() > at)?;
+    let body = found.get(1)?;
+    (body.start() < at && random::is_random(body.as_str())).then(|| found.get_match().start())
+}
+
 fn begun_form(found: &Captures<'_>) -> String {
     let body = &found[1];
-    let digit = body.bytes().any(|b| b.is_ascii_digit());
+    let digits = body.bytes().filter(u8::is_ascii_digit).count();
     let letter = body.bytes().any(|b| b.is_ascii_alphabetic());
-    if (digit && letter) || random::is_random(body) {
+    if (digits > 0 && letter) || digits >= BEGUN_DIGITS_MIN || random::is_random(body) {
         REDACTED.to_owned()
     } else {
         found[0].to_owned()

@@ -566,6 +566,18 @@ fn near_rules() -> impl Strategy<Value = String> {
             "p%61ss=",
             "a:b@c",
             "https://h:",
+            "x://h;user=a;password=",
+            "\\u0067",
+            "&#103;",
+            "=67",
+            "ｇｈｐ＿",
+            "AKIAIOSFOD NN7EXAMPLE",
+            "aB1c dE2f gH3i jK4l ",
+            "g.h.p.",
+            "export A='",
+            "--auth=Basic",
+            "authtoken",
+            "\u{301}",
             " "
         ])
         .prop_map(str::to_owned),
@@ -664,4 +676,5 @@ fn hosts_and_ports_are_no_secrets() {
     }
 }
 
+mod disguises;
 mod places;

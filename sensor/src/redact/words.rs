@@ -183,11 +183,33 @@ fn is_grouped(segment: &str) -> bool {
             && g.bytes()
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
     };
+    let joined = groups.windows(5).any(is_uuid_inside);
     let dense = |test: &dyn Fn(&&str) -> bool| groups.iter().filter(|g| test(g)).count() >= 4;
     // Not a date with a time: those are digits only.
     let letters = segment.bytes().any(|b| b.is_ascii_alphabetic());
     let digits = segment.bytes().any(|b| b.is_ascii_digit());
-    letters && digits && (dense(&hex) || dense(&code))
+    letters && digits && (dense(&hex) || dense(&code) || joined)
+}
+
+/// A UUID and nothing else.
+pub(super) fn is_uuid(word: &str) -> bool {
+    let groups: Vec<&str> = word.splitn(6, '-').collect();
+    word.len() == 36 && groups.len() == 5 && is_uuid_inside(&groups)
+}
+
+/// The five groups of a UUID, the outer ones joined to words.
+fn is_uuid_inside(groups: &[&str]) -> bool {
+    let [first, inner @ .., last] = groups else {
+        return false;
+    };
+    let hex = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_hexdigit);
+    let begins = first.len() >= 8 && hex(&first.as_bytes()[first.len() - 8..]);
+    let ends = last.len() >= 12 && hex(&last.as_bytes()[..12]);
+    begins
+        && ends
+        && inner
+            .iter()
+            .all(|group| group.len() == 4 && hex(group.as_bytes()))
 }
 
 #[cfg(test)]
