@@ -1,6 +1,6 @@
 //! Command lines: flags and their values, headers, variables, `user:password`.
 
-use super::value::is_secret_value;
+use super::value::{is_long_flag, is_secret_value, looks_made_up};
 use super::{
     ARGS_MAX, REDACTED, header, names, place, shell, text as redact_text, url as redact_url,
 };
@@ -30,6 +30,8 @@ enum Expect {
     Tokens,
     /// The text of a shell script.
     Script,
+    /// Cookies, or the file they are in.
+    Cookies,
 }
 
 /// Programs for which `-p` is no password.
@@ -59,7 +61,8 @@ const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "fish", "ksh"];
 /// One look at a command line.
 pub(super) fn pass(argv: &[String]) -> Vec<String> {
     let program = program(argv);
-    let attached = shell::attaches_password(program);
+    // Clients of directories under other names have the same flags.
+    let directory = program.starts_with("ldap") || argv.iter().take(ARGS_MAX).any(|a| is_ldap(a));
     let mut expect = Expect::Nothing;
     let mut out = Vec::with_capacity(argv.len().min(ARGS_MAX));
     for (i, argument) in argv.iter().enumerate() {
@@ -69,16 +72,37 @@ pub(super) fn pass(argv: &[String]) -> Vec<String> {
         }
         let next = if i == 0 {
             Expect::Nothing
+        } else if directory && argument == "-w" {
+            Expect::Secret
         } else {
             expected_after(program, argument, expect)
         };
-        out.push(match argument.strip_prefix("-p") {
-            Some(value) if attached && !value.is_empty() => format!("-p{REDACTED}"),
-            _ => one(argument, expect),
-        });
+        let glued = if i > 0 {
+            glued(program, argument)
+        } else {
+            None
+        };
+        out.push(glued.unwrap_or_else(|| one(argument, expect)));
         expect = next;
     }
     out
+}
+
+/// A flag and its secret in one: `mysql -p…`, `curl -bsid=…`, `xfreerdp /p:…`.
+fn glued(program: &str, argument: &str) -> Option<String> {
+    let flag = if program.contains("freerdp") {
+        ["/p:", "/gp:", "/pth:"]
+            .into_iter()
+            .find(|flag| argument.starts_with(flag))?
+    } else if program == "curl" && argument.contains('=') {
+        "-b"
+    } else if argument.starts_with("-p") && shell::attaches_password(program) {
+        "-p"
+    } else {
+        return None;
+    };
+    let value = argument.strip_prefix(flag)?;
+    (!value.is_empty()).then(|| format!("{flag}{REDACTED}"))
 }
 
 /// The program without its folders: what an interpreter runs rather than the interpreter.
@@ -93,6 +117,12 @@ fn program(argv: &[String]) -> &str {
     }
 }
 
+fn is_ldap(argument: &str) -> bool {
+    ["ldap://", "ldaps://", "ldapi://"]
+        .iter()
+        .any(|scheme| argument.starts_with(scheme))
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -101,9 +131,7 @@ fn one(argument: &str, expect: Expect) -> String {
     // A flag where a value was expected: the flag before it had none.
     let flag = is_flag(argument);
     match expect {
-        Expect::Secret | Expect::Credentials if flag && argument.starts_with("--") => {
-            plain(argument)
-        }
+        Expect::Secret | Expect::Credentials if is_long_flag(argument) => plain(argument),
         Expect::Credentials if is_scheme(argument) => redact_text(argument),
         Expect::Secret | Expect::Credentials if !is_secret_value(argument) => redact_text(argument),
         Expect::Secret | Expect::Credentials => REDACTED.to_owned(),
@@ -115,15 +143,18 @@ fn one(argument: &str, expect: Expect) -> String {
         Expect::StrongForm if is_strong_form(argument) => REDACTED.to_owned(),
         Expect::Word if !flag && is_secret_value(argument) => REDACTED.to_owned(),
         Expect::Tokens if !flag && is_no_number(argument) => REDACTED.to_owned(),
+        Expect::Cookies if argument.contains('=') => REDACTED.to_owned(),
         Expect::Script => plain(&shell::assignments(argument, is_kept_variable)),
         Expect::StrongForm | Expect::Word | Expect::Tokens => plain(argument),
-        Expect::Nothing | Expect::Password => plain(argument),
+        Expect::Nothing | Expect::Password | Expect::Cookies => plain(argument),
     }
 }
 
 fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
+    if is_header_flag(argument) {
+        return Expect::Header;
+    }
     match argument {
-        "-H" | "--header" | "--headers" => return Expect::Header,
         "-e" | "--env" | "--set-env" | "--build-arg" => return Expect::Variable,
         "-u" | "--user" | "-U" | "--proxy-user" | "--userpass" | "--userpwd" | "--http-basic" => {
             return Expect::User;
@@ -132,7 +163,7 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
         "-p" => return Expect::Password,
         "-a" if SECRET_A_PROGRAMS.contains(&program) => return Expect::Secret,
         "-c" | "-lc" | "-ec" if SHELLS.contains(&program) => return Expect::Script,
-        "-w" if program.starts_with("ldap") => return Expect::Secret,
+        "-b" if program == "curl" => return Expect::Cookies,
         "-P" if CAPITAL_P_PROGRAMS.contains(&program) => return Expect::Password,
         "-P" | "-w" => return Expect::StrongForm,
         "--login" if SHELLS.contains(&program) => return Expect::Nothing,
@@ -178,6 +209,15 @@ fn ends_in_scheme(argument: &str) -> bool {
     is_scheme(scheme) && names::is_secret_parameter(name)
 }
 
+/// `-H`, `--header`, `-rpc-header`: what has `Name: value` after it.
+fn is_header_flag(argument: &str) -> bool {
+    argument == "-H"
+        || (argument.starts_with('-')
+            && !argument.starts_with("--no-")
+            && argument.len() <= 64
+            && argument.trim_end_matches('s').ends_with("header"))
+}
+
 fn is_no_number(argument: &str) -> bool {
     is_secret_value(argument) && !argument.bytes().all(|b| b.is_ascii_digit() || b == b',')
 }
@@ -219,8 +259,6 @@ fn is_scheme(argument: &str) -> bool {
 fn plain(argument: &str) -> String {
     for (flag, make) in [
         ("-H", header_argument as fn(&str) -> String),
-        ("--header=", header_argument),
-        ("--headers=", header_argument),
         ("--user=", |pair| user(pair, false)),
         ("--proxy-user=", |pair| user(pair, false)),
         ("--userpass=", |pair| user(pair, false)),
@@ -233,6 +271,19 @@ fn plain(argument: &str) -> String {
         {
             return format!("{flag}{}", make(value));
         }
+    }
+    if let Some((flag, value)) = argument.split_once('=')
+        && is_header_flag(flag)
+    {
+        return format!("{flag}={}", header_argument(value));
+    }
+    // `pass …` as one argument; a sentence goes on with a word.
+    if let Some((word, value)) = argument.split_once(' ')
+        && (names::is_bare_word(word) || word.eq_ignore_ascii_case("pass"))
+        && !value.contains(' ')
+        && looks_made_up(value)
+    {
+        return format!("{word} {REDACTED}");
     }
     for flag in ["--env=", "--build-arg=", "-e", "-D"] {
         if let Some(done) = argument.strip_prefix(flag).and_then(variable) {

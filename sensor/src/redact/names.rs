@@ -11,16 +11,22 @@ const SECRET_WORDS: &[&str] = &[
     "cred",
     "credential",
     "credentials",
+    "contrasena",
     "creds",
     "dsn",
+    "jsessionid",
     "jwt",
+    "kennwort",
+    "mnemonic",
     "otp",
     "pass",
+    "passe",
     "passphrase",
     "passcode",
     "passwd",
     "password",
     "passwords",
+    "passwort",
     "pat",
     "pin",
     "psk",
@@ -29,9 +35,11 @@ const SECRET_WORDS: &[&str] = &[
     "sas",
     "secret",
     "secrets",
+    "sessionid",
     "sig",
     "signature",
     "token",
+    "totp",
 ];
 /// Endings of names written in one word.
 const SECRET_ENDINGS: &[&str] = &[
@@ -184,6 +192,10 @@ pub(super) fn is_secret(name: &str) -> bool {
     if ABOUT_ENDINGS.contains(&last.as_str()) {
         return false;
     }
+    // The header, not one of two axes.
+    if name.eq_ignore_ascii_case("x-key") {
+        return true;
+    }
     let key = |i: usize| {
         matches!(words[i].as_str(), "key" | "keys")
             && i > 0
@@ -191,6 +203,7 @@ pub(super) fn is_secret(name: &str) -> bool {
     };
     let tokens =
         |i: usize| words[i] == "tokens" && i > 0 && TOKENS_KINDS.contains(&words[i - 1].as_str());
+    let session = |i: usize| words[i] == "id" && i > 0 && words[i - 1] == "session";
     let string = |i: usize| words[i] == "string" && i > 0 && words[i - 1] == "connection";
     (0..words.len()).any(|i| {
         let word = words[i].as_str();
@@ -198,6 +211,7 @@ pub(super) fn is_secret(name: &str) -> bool {
             || (SECRET_ENDINGS.iter().any(|e| word.ends_with(e)) && !PLAIN_WORDS.contains(&word))
             || key(i)
             || tokens(i)
+            || session(i)
             || string(i)
     })
 }
@@ -288,6 +302,9 @@ mod tests {
             "PGPASS",
             "MYPW",
             "X_CRED",
+            "X-Key",
+            "--session-id",
+            "Mcp-Session-Id",
         ] {
             assert!(is_secret(name), "{name}");
         }

@@ -47,11 +47,20 @@ static ELEMENT: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:<|&lt;|\\u003c)([A-Za-z][A-Za-z0-9_.:-]{0,127})(?:\s[^<>&\\]{0,256})?(?:>|&gt;|\\u003e)\s{0,8}(?:<!\[CDATA\[)?",
     )
 });
+/// `key="pw" value="…"`, attributes of an element.
+static ATTRIBUTES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?i)(\b(?:key|name)\s{0,8}=\s{0,8}\\*["']([^"'<>\\]{1,128})\\*["']\s{1,8}value\s{0,8}=\s{0,8}\\*["'])([^"'\\]+)"#,
+    )
+});
 static ELEMENT_END: LazyLock<Regex> = LazyLock::new(|| regex(r"(?:<|&lt;|\\u003c)/?|\]\]>"));
 
 /// Replaces what phrases and elements announce.
 pub(super) fn pass(text: &str) -> String {
     let mut text = elements(text);
+    if text.contains('=') {
+        text = ATTRIBUTES.replace_all(&text, attribute).into_owned();
+    }
     if text.contains(':') {
         text = LOGIN.replace_all(&text, login).into_owned();
     }
@@ -88,6 +97,14 @@ fn pairs(text: &str) -> String {
         }
     };
     PAIR.replace_all(text, replace).into_owned()
+}
+
+fn attribute(found: &Captures<'_>) -> String {
+    if names::is_secret(&found[2]) && is_secret_value(&found[3]) {
+        format!("{}{REDACTED}", &found[1])
+    } else {
+        found[0].to_owned()
+    }
 }
 
 /// A host and its port, a URL and a package are no login.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::value::{PACKAGE_KINDS, is_secret_value, looks_made_up, regex};
+use super::value::{PACKAGE_KINDS, is_long_flag, is_secret_value, looks_made_up, regex};
 use super::{REDACTED, formats, names, percent, phrases, shell};
 
 /// A name and what sets it off from its value. JSON inside of JSON has backslashes before its quotation marks. Name
@@ -180,7 +180,8 @@ fn flags(text: &str) -> String {
             let (open, close) = (&value[..start], &value[start + pair.len()..]);
             return Some(format!("{open}{kept}{REDACTED}{close}"));
         }
-        let next_flag = value.starts_with("--");
+        let next_flag =
+            is_long_flag(value.trim_end_matches(['"', '\'', '`', ',', ';', ')', ']', '}']));
         let secret = !next_flag && is_secret_flag(name, value) && is_secret_value(value);
         secret.then(|| quoted(value))
     })

@@ -50,6 +50,21 @@ fn is_json_begin(value: &str) -> bool {
     value.is_empty()
 }
 
+/// A long flag with or without its value. Letters right after digits are rather a password's: `--hunter2x`.
+pub(super) fn is_long_flag(text: &str) -> bool {
+    let Some(flag) = text.strip_prefix("--") else {
+        return false;
+    };
+    let name = flag.split('=').next().unwrap_or(flag).as_bytes();
+    let named = name
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b));
+    let mixed = name
+        .windows(2)
+        .any(|pair| pair[0].is_ascii_digit() && pair[1].is_ascii_alphabetic());
+    named && !mixed
+}
+
 /// Not a word of a sentence: a digit, a capital inside, or a sign that sentences do not have.
 pub(super) fn looks_made_up(value: &str) -> bool {
     let core = value.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '}']);

@@ -129,6 +129,36 @@ fn command_lines() {
             &["sh", "-c", "set -a; X_CRED=\"{}\" x"],
             &["bash", "-lc", "cd /srv && DB='{}' ./run"],
             &["sh", "-c", "cd /srv; DB={} ./run"],
+            &["server", "cred:{}"],
+            &["server", "--cred={}"],
+            &["http", "x", "X-Key:{}"],
+            &["grpcurl", "-rpc-header", "x-api: {}"],
+            &["grpcurl", "-rpc-header=x-api: {}"],
+            &["curl", "--proxy-header", "X-A: {}"],
+            &["curl", "-b", "sid={}"],
+            &["curl", "-bsid={}"],
+            &["server", "--session-id={}"],
+            &["server", "https://x.example/mcp;jsessionid={}"],
+            &["xfreerdp", "/u:a", "/p:{}", "/v:h"],
+            &["ldapsearch", "-D", "cn=a", "-w", "{}"],
+            &["server", "ldap://h", "-D", "cn=a", "-w", "{}"],
+            &["server", "--xml", "<add key=\"pw\" value=\"{}\"/>"],
+            &["server", "{\"x\":\"<add name='db-pass' value='{}'/>\"}"],
+            &["server", "--passwort", "{}"],
+        ] {
+            let command: Vec<String> = template.iter().map(|a| a.replace("{}", secret)).collect();
+            let once = argv(&command);
+            gone(&once.join(" "), secret, &command.join(" "));
+            assert_eq!(argv(&once), once);
+        }
+    }
+    for secret in ["hunter22xq", "Passw0rd!x", "s3cr3t", "9mm#x"] {
+        for template in [
+            &["server", "--password", "--{}"][..],
+            &["server", "--secret", "-{}"],
+            &["server", "pass {}"],
+            &["server", "authtoken {}"],
+            &["sh", "-c", "server --password --{} x"],
         ] {
             let command: Vec<String> = template.iter().map(|a| a.replace("{}", secret)).collect();
             let once = argv(&command);
@@ -249,6 +279,12 @@ fn ordinary_text_stays() {
     for ordinary in [
         "date -u +%H:%M",
         "git push -u origin main",
+        "(server --password --verbose); exit",
+        "server --auth --http2; exit",
+        "session 12 id 3",
+        "tokens: 4096",
+        "bypass: on",
+        "sort_key: name",
         "scan -u https://x.example/a",
         "docker run -u 1000:1000 img",
         "ssh -p2222 h",
@@ -311,6 +347,14 @@ fn ordinary_text_stays() {
             "cd /srv && TOKEN=\"${TOKEN}\" PORT='8080' node x.js",
         ],
         &["ngrok", "authtoken", "--help"],
+        &["server", "--auth", "--http2", "--max-retries=3"],
+        &["curl", "-b", "cookies.txt", "-d", "a=b"],
+        &["server", "/p:8080", "-b", "a=b"],
+        &["csv", "--no-header", "a:b"],
+        &["csv", "--header", "name"],
+        &["git", "commit", "-m", "pass arguments"],
+        &["plot", "--x-key", "--y", "3"],
+        &["server", "<add key=\"mode\" value=\"fast\"/>"],
         &["server", "--auth", "basic", "--verbose"],
     ] {
         assert_eq!(argv(&strings(command)), strings(command));
