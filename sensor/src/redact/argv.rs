@@ -63,6 +63,7 @@ pub(super) fn pass(argv: &[String]) -> Vec<String> {
     let program = program(argv);
     // Clients of directories under other names have the same flags.
     let directory = program.starts_with("ldap") || argv.iter().take(ARGS_MAX).any(|a| is_ldap(a));
+    let mut shell = false;
     let mut expect = Expect::Nothing;
     let mut out = Vec::with_capacity(argv.len().min(ARGS_MAX));
     for (i, argument) in argv.iter().enumerate() {
@@ -70,10 +71,14 @@ pub(super) fn pass(argv: &[String]) -> Vec<String> {
             out.push(format!("[{} more]", argv.len() - i));
             break;
         }
+        // Not only the program itself: `env -i sh -c …`.
+        shell |= SHELLS.contains(&file_name(argument));
         let next = if i == 0 {
             Expect::Nothing
         } else if directory && argument == "-w" {
             Expect::Secret
+        } else if shell && is_script_flag(argument) {
+            Expect::Script
         } else {
             expected_after(program, argument, expect)
         };
@@ -162,7 +167,6 @@ fn expected_after(program: &str, argument: &str, expect: Expect) -> Expect {
         "-p" if PLAIN_P_PROGRAMS.contains(&program) => return Expect::Nothing,
         "-p" => return Expect::Password,
         "-a" if SECRET_A_PROGRAMS.contains(&program) => return Expect::Secret,
-        "-c" | "-lc" | "-ec" if SHELLS.contains(&program) => return Expect::Script,
         "-b" if program == "curl" => return Expect::Cookies,
         "-P" if CAPITAL_P_PROGRAMS.contains(&program) => return Expect::Password,
         "-P" | "-w" => return Expect::StrongForm,
@@ -216,6 +220,15 @@ fn is_header_flag(argument: &str) -> bool {
             && !argument.starts_with("--no-")
             && argument.len() <= 64
             && argument.trim_end_matches('s').ends_with("header"))
+}
+
+/// `-c`, `-lc`, `-euxc`.
+fn is_script_flag(argument: &str) -> bool {
+    argument.strip_prefix('-').is_some_and(|letters| {
+        (1..=6).contains(&letters.len())
+            && letters.ends_with('c')
+            && letters.bytes().all(|b| b.is_ascii_lowercase())
+    })
 }
 
 fn is_no_number(argument: &str) -> bool {

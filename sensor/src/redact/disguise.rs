@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use super::value::regex;
-use super::{REDACTED, formats, percent, words};
+use super::{REDACTED, formats, percent, place, words};
 
 /// An escaped character: of JSON, C, HTML, quoted-printable. Backslashes double in each JSON that a text is put into.
 const ESCAPE: &str = r"\\+u\{?([0-9A-Fa-f]{4})\}?|\\+x([0-9A-Fa-f]{2})|\\+([0-3][0-7]{2})|&(?:amp;)*#([0-9]{1,7});?|&(?:amp;)*#[Xx]([0-9A-Fa-f]{1,6});?|=([2-7][0-9A-Fa-f])";
@@ -83,7 +83,7 @@ pub(super) fn pass(text: &str) -> String {
     if text.contains(['\\', '=']) || text.contains('&') {
         text = ESCAPED_WORD
             .replace_all(&text, |found: &Captures<'_>| {
-                if reveals(&decoded(&found[0])) {
+                if reveals(&decoded(&found[0], true)) || announces(&decoded(&found[0], false)) {
                     REDACTED.to_owned()
                 } else {
                     found[0].to_owned()
@@ -98,9 +98,17 @@ fn reveals(text: &str) -> bool {
     formats::pass(text) != text || words::pass(text) != text
 }
 
-fn decoded(word: &str) -> String {
+fn announces(text: &str) -> bool {
+    place::pass(text) != text
+}
+
+/// With its escapes undone; without `equals` not those that could be the value of a name: `size=4096`.
+fn decoded(word: &str, equals: bool) -> String {
     ESCAPED_CHAR
         .replace_all(word, |found: &Captures<'_>| {
+            if !equals && found[0].starts_with('=') {
+                return found[0].to_owned();
+            }
             let digits = (1..).zip(BASES).find_map(|(group, base)| {
                 let code = u32::from_str_radix(found.get(group)?.as_str(), base).ok()?;
                 char::from_u32(code)

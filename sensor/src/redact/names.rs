@@ -59,13 +59,21 @@ const SECRET_ENDINGS: &[&str] = &[
 ];
 /// Words that end like one and are none.
 const PLAIN_WORDS: &[&str] = &[
+    "allpass",
+    "bandpass",
     "bypass",
     "compass",
     "encompass",
-    "forbearer",
+    "highpass",
+    "lowpass",
+    "multipass",
+    "onepass",
     "overpass",
+    "renderpass",
+    "singlepass",
     "surpass",
     "trespass",
+    "twopass",
     "underpass",
 ];
 /// A `key` after one of these is a secret.
@@ -323,6 +331,7 @@ mod tests {
             "monkey",
             "compass",
             "bypass",
+            "lowpass",
             "tokens",
             "public_key",
             "",

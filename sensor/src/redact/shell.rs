@@ -39,7 +39,9 @@ static ATTACHED_USER: LazyLock<Regex> =
 
 /// `export NAME='…'`, `NAME="…" program` inside of a script.
 static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r#"(^|[\s;&|({])([A-Z_][A-Z0-9_]{0,127}=)("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s"';&|)]+)"#)
+    regex(
+        r#"(^|[\s;&|({])([A-Z_][A-Z0-9_]{0,127}=)("[^"]*(?:"|$)|'[^']*(?:'|$)|(?:\$\([^)]*(?:\)|$)|`[^`]*(?:`|$)|[^\s"'`;&|)])+)"#,
+    )
 });
 
 /// A script without the values of the variables it sets, as those of an environment go. `keep` says which may stay.

@@ -105,6 +105,14 @@ fn escaped_letters() {
     }
     let one = "gh\\u0070_1aB2cD3eF4gH5iJ6kL7mN8oP9qR0sT1uV2wX";
     hidden(one, one);
+    for announced in [
+        "\\u0070assword=hunter22xq",
+        "pw\\u003dhunter22xq",
+        "{\\u0022token\\u0022:\\u0022hunter22xq\\u0022}",
+        "pass&#61;hunter22xq",
+    ] {
+        gone(&text(announced), "hunter22xq", announced);
+    }
 }
 
 #[test]

@@ -129,6 +129,8 @@ fn command_lines() {
             &["sh", "-c", "set -a; X_CRED=\"{}\" x"],
             &["bash", "-lc", "cd /srv && DB='{}' ./run"],
             &["sh", "-c", "cd /srv; DB={} ./run"],
+            &["sh", "-c", "cd /srv; DB=$(echo {}) ./run"],
+            &["env", "-i", "sh", "-euxc", "cd /srv; DB='{}' ./run"],
             &["server", "cred:{}"],
             &["server", "--cred={}"],
             &["http", "x", "X-Key:{}"],
