@@ -78,6 +78,11 @@ impl Run {
     }
 
     fn event(&mut self, body: Body) {
+        self.push(body);
+        self.pipeline.state(self.now, &mut self.output);
+    }
+
+    fn push(&mut self, body: Body) {
         self.now += 1_000_000;
         self.pipeline.push(
             Event {
@@ -86,7 +91,6 @@ impl Run {
             },
             &mut self.output,
         );
-        self.pipeline.state(self.now, &mut self.output);
     }
 
     fn ask(&mut self, line: &str) {
@@ -373,13 +377,13 @@ fn sessions_that_made_way_lend_nobody_their_names() {
         };
         // Even inodes are the client's ends of sockets; of pipes there are two each.
         let back = |inode: u64| inode + u64::from(channel == Channel::Unix);
-        let ends: Vec<u64> = (0..600).map(|at| 10_000 + 4 * at).collect();
+        let ends: Vec<u64> = (0..300).map(|at| 10_000 + 4 * at).collect();
         for inode in &ends {
             let ask = INITIALIZE.replace("\"c\"", &format!("\"c{inode}\""));
             let asks = moved(CLIENT, *inode, Direction::Write, 0, ask.as_bytes());
-            run.event(on(asks, *inode));
+            run.push(on(asks, *inode));
             let reads = back(*inode);
-            run.event(on(moved(SERVER, reads, Direction::Read, 0, b""), reads));
+            run.push(on(moved(SERVER, reads, Direction::Read, 0, b""), reads));
         }
         for inode in &ends {
             let answer = INITIALIZED.replace("\"s\"", &format!("\"s{inode}\""));
@@ -388,8 +392,9 @@ fn sessions_that_made_way_lend_nobody_their_names() {
                 _ => inode + 2,
             };
             let says = moved(SERVER, answers, Direction::Write, 0, answer.as_bytes());
-            run.event(on(says, answers));
+            run.push(on(says, answers));
         }
+        run.event(Body::Exit { process: OTHER });
         for session in run.sessions() {
             let client = session.client.name.as_deref().unwrap_or_default();
             let server = session.server.name.as_deref().unwrap_or_default();
