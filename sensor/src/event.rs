@@ -302,7 +302,7 @@ pub enum LossReason {
     BufferFull,
     /// A bounded queue was full.
     QueueFull,
-    /// Messages of HTTP whose request was not read, so that nothing tells whose they are.
+    /// Messages of HTTP whose request was not read, so that nothing tells whose they are; requests of ambiguous length.
     RequestUnread,
     /// Packets found no room in the capture's buffer.
     CaptureFull,

@@ -56,7 +56,7 @@ impl Appraisal {
             self.rpc = true;
             self.noise = 0;
         }
-        self.against += if against { 1 } else { 0 };
+        self.against = self.against.saturating_add(against as u32);
     }
 
     /// The flow carries a session.

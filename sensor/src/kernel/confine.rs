@@ -133,7 +133,6 @@ pub fn confine(means: Means) -> Result<(), ConfineError> {
     confine_thread(means)
 }
 
-/// The same for the calling thread alone.
 /// Programs are attached, so that packets need not be captured: gives up that right, too, if there is still one thread.
 pub fn give_up_capture() {
     let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
@@ -145,6 +144,7 @@ pub fn give_up_capture() {
     }
 }
 
+/// The same as [`confine`] for the calling thread alone.
 pub(super) fn confine_thread(means: Means) -> Result<(), ConfineError> {
     drop_capabilities(means.capabilities())
         .map_err(|error| ConfineError::Capabilities(error.into()))?;

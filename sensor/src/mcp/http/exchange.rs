@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::content::{Content, Hope};
+use super::place::TARGET_BYTES_MAX;
 use crate::event::{LossReason, UnixNs};
 use crate::flow::{FlowId, Side};
 use crate::mcp::message::Message;
@@ -17,9 +18,8 @@ const PIPELINED_MAX: usize = 64;
 /// Exchanges of sessions that are passed over in search of one that is not.
 const SPARED_MAX: usize = 64;
 
-/// Longest method, target, and value of a field that are kept of a request's head until its answer, in bytes.
+/// Longest method, and value of a field, that are kept of a request's head until its answer, in bytes.
 const METHOD_BYTES_MAX: usize = 64;
-const TARGET_BYTES_MAX: usize = 4096;
 const VALUE_BYTES_MAX: usize = 4096;
 /// Fields of it that are kept, and their bytes.
 const FIELDS_MAX: usize = 32;
