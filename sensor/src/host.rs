@@ -12,10 +12,10 @@ mod unix;
 pub use live::LiveHost;
 pub(crate) use path::read_bounded;
 pub use sockets::UnixSocket;
+pub use unix::UnixList;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::event::Exec;
 use crate::process::container::Container;
@@ -39,8 +39,9 @@ pub trait Host {
     fn netns(&mut self) -> Option<u32>;
     /// Inode of the network namespace that a process is in.
     fn netns_of(&mut self, pid: u32) -> Option<u32>;
-    /// Unix sockets of the network namespace that a process is in, by inode; empty when it is gone.
-    fn unix_sockets(&mut self, pid: u32) -> Arc<HashMap<u64, UnixSocket>>;
+    /// Unix sockets of the network namespace that a process is in, with the `wanted` ones, by inode, if they are there; none when
+    /// the process is gone.
+    fn unix_sockets(&mut self, pid: u32, wanted: &mut dyn Iterator<Item = u64>) -> UnixList;
     /// Inodes of TCP sockets that listen in the host's own network namespace.
     fn tcp_listening(&mut self) -> HashSet<u64>;
     /// Mode, owner and group of a unix socket's file as a process sees it: `0660 root:docker`.
@@ -76,8 +77,8 @@ impl Host for NoHost {
     fn netns_of(&mut self, _pid: u32) -> Option<u32> {
         None
     }
-    fn unix_sockets(&mut self, _pid: u32) -> Arc<HashMap<u64, UnixSocket>> {
-        Arc::default()
+    fn unix_sockets(&mut self, _pid: u32, _wanted: &mut dyn Iterator<Item = u64>) -> UnixList {
+        UnixList::nothing()
     }
     fn tcp_listening(&mut self) -> HashSet<u64> {
         HashSet::new()

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod capture;
 pub mod config;
+mod credit;
 pub mod duty;
 pub mod event;
 pub mod export;

@@ -12,6 +12,7 @@ use super::holder;
 use super::listeners::Listeners;
 use super::processes::Processes;
 use super::socket::Sockets;
+use crate::credit::Credit;
 use crate::event::{Event, ProcessKey, Tuple, UnixNs};
 use crate::kernel::clock::thread_time;
 
@@ -107,7 +108,7 @@ pub(super) struct Owners {
 impl Default for Owners {
     fn default() -> Self {
         Self {
-            credit: Credit::new(Instant::now()),
+            credit: Credit::new(SHARE, SAVED, Instant::now()),
             likely: VecDeque::new(),
             missed: HashMap::new(),
             addresses: Vec::new(),
@@ -230,62 +231,12 @@ impl Owners {
     }
 }
 
-/// Time that may be spent.
-#[derive(Debug)]
-struct Credit {
-    left: Duration,
-    /// Spent beyond what was there.
-    owed: Duration,
-    counted: Instant,
-}
-
-impl Credit {
-    const fn new(now: Instant) -> Self {
-        Self {
-            left: SAVED,
-            owed: Duration::ZERO,
-            counted: now,
-        }
-    }
-
-    /// Whether there is any at this moment.
-    fn is_left(&mut self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.counted) / SHARE;
-        self.counted = now;
-        let paid = earned.min(self.owed);
-        self.owed -= paid;
-        self.left = (self.left + earned - paid).min(SAVED);
-        self.owed.is_zero()
-    }
-
-    fn spend(&mut self, spent: Duration) {
-        self.owed += spent.saturating_sub(self.left);
-        self.left = self.left.saturating_sub(spent);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::event::Body;
-
-    #[test]
-    fn time_is_spent_by_share() {
-        let start = Instant::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut credit = Credit::new(start);
-        assert!(credit.is_left(at(0)));
-        credit.spend(Duration::from_millis(700));
-        assert!(!credit.is_left(at(700)), "200 ms are owed");
-        assert!(!credit.is_left(at(1900)));
-        assert!(credit.is_left(at(2000)), "2 s of a tenth have passed");
-        credit.spend(Duration::from_millis(1));
-        assert!(!credit.is_left(at(2001)), "nothing was saved");
-        assert!(credit.is_left(at(1_000_000)));
-        assert_eq!(credit.left, SAVED);
-    }
 
     #[test]
     fn both_ends_of_a_live_connection_are_ours_and_then_nobodys() {

@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::digest::Digests;
 use super::path::{open_of, read_bounded, text_of};
 use super::unix::UnixLists;
-use super::{Host, UnixSocket, sockets};
+use super::{Host, UnixList, sockets};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
 
@@ -98,8 +97,8 @@ impl Host for LiveHost {
         sockets::netns(&pid.to_string())
     }
 
-    fn unix_sockets(&mut self, pid: u32) -> Arc<HashMap<u64, UnixSocket>> {
-        self.unix.of(pid)
+    fn unix_sockets(&mut self, pid: u32, wanted: &mut dyn Iterator<Item = u64>) -> UnixList {
+        self.unix.of(pid, wanted)
     }
 
     fn tcp_listening(&mut self) -> HashSet<u64> {

@@ -1,73 +1,193 @@
-//! Lists of unix sockets, read at most for a share of the time.
+//! Lists of unix sockets, read for a share of the time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::sockets::{self, UnixSocket};
+use crate::credit::Credit;
 
-/// A list is believed for so many times what it took to read: reading costs a twentieth of one processor at most, also where
-/// thousands of sockets come at once and each is asked for.
+/// Reading takes one in this many of one processor's time, also where thousands of sockets come at once, each is asked for, and
+/// they are in many namespaces: all lists share it.
 const SHARE: u32 = 20;
-/// Longest that one is believed: names come late only where lists are very long.
-const BELIEVED_MAX: Duration = Duration::from_millis(500);
+/// What may be saved up of it. One list takes a millisecond for a thousand sockets or so.
+const SAVED: Duration = Duration::from_millis(200);
+/// How long a list is believed that has what is asked for. What it does not have is looked for at once.
+const BELIEVED_FOR: Duration = Duration::from_millis(500);
+/// Lists kept, and sockets in all of them but the last one: about 100 bytes each.
+const LISTS_MAX: usize = 64;
+const SOCKETS_MAX: usize = 100_000;
 
-/// The list that was read last.
-#[derive(Debug, Default)]
-pub(super) struct UnixLists {
-    last: Option<List>,
+/// The unix sockets of one network namespace.
+#[derive(Clone, Debug, Default)]
+pub struct UnixList {
+    sockets: Arc<HashMap<u64, UnixSocket>>,
+    current: bool,
 }
 
+impl UnixList {
+    /// Of a namespace without any, or that is gone.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            sockets: Arc::default(),
+            current: true,
+        }
+    }
+
+    /// The socket of this inode.
+    #[must_use]
+    pub fn get(&self, inode: u64) -> Option<&UnixSocket> {
+        self.sockets.get(&inode)
+    }
+
+    /// It has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// There is no such socket any more. One that is not in the list may as well be younger than the list: then this is not
+    /// known yet.
+    #[must_use]
+    pub fn is_gone(&self, inode: u64) -> bool {
+        self.current && !self.sockets.contains_key(&inode)
+    }
+}
+
+/// The lists that were read last, by network namespace.
 #[derive(Debug)]
-struct List {
-    netns: Option<u32>,
-    until: Instant,
-    sockets: Arc<HashMap<u64, UnixSocket>>,
+pub(super) struct UnixLists {
+    lists: HashMap<u32, (Instant, Arc<HashMap<u64, UnixSocket>>)>,
+    credit: Credit,
+}
+
+impl Default for UnixLists {
+    fn default() -> Self {
+        Self {
+            lists: HashMap::new(),
+            credit: Credit::new(SHARE, SAVED, Instant::now()),
+        }
+    }
 }
 
 impl UnixLists {
-    /// The unix sockets that a process could see, by inode number; empty when it is gone.
-    pub(super) fn of(&mut self, pid: u32) -> Arc<HashMap<u64, UnixSocket>> {
-        let netns = sockets::netns(&pid.to_string());
-        let begun = Instant::now();
-        if let Some(list) = &self.last
-            && list.netns == netns
-            && netns.is_some()
-            && begun < list.until
-        {
-            return Arc::clone(&list.sockets);
-        }
-        let sockets = Arc::new(sockets::unix_sockets(pid));
-        let read = Instant::now();
-        let believed = (SHARE * read.saturating_duration_since(begun)).min(BELIEVED_MAX);
-        self.last = Some(List {
-            netns,
-            until: read + believed,
-            sockets: Arc::clone(&sockets),
+    /// The unix sockets that a process could see; none when it is gone. A list that lacks any of `wanted` is read again, if there
+    /// is time for it.
+    pub(super) fn of(&mut self, pid: u32, mut wanted: impl Iterator<Item = u64>) -> UnixList {
+        let Some(netns) = sockets::netns(&pid.to_string()) else {
+            return UnixList::nothing();
+        };
+        let now = Instant::now();
+        let known = self.lists.get(&netns);
+        let believed = known.filter(|(read, sockets)| {
+            now.saturating_duration_since(*read) < BELIEVED_FOR
+                && wanted.all(|inode| sockets.contains_key(&inode))
         });
-        sockets
+        if believed.is_some() || !self.credit.is_left(now) {
+            let sockets = known.map(|(_, sockets)| Arc::clone(sockets));
+            return UnixList {
+                sockets: sockets.unwrap_or_default(),
+                current: false,
+            };
+        }
+        let sockets = self.credit.pay(|| Arc::new(sockets::unix_sockets(pid)));
+        self.keep(netns, now, &sockets);
+        UnixList {
+            sockets,
+            current: true,
+        }
+    }
+
+    fn keep(&mut self, netns: u32, now: Instant, sockets: &Arc<HashMap<u64, UnixSocket>>) {
+        self.lists.remove(&netns);
+        let kept = |lists: &HashMap<u32, (Instant, Arc<HashMap<u64, UnixSocket>>)>| {
+            let counts = lists.values().map(|(_, sockets)| sockets.len());
+            counts.sum::<usize>()
+        };
+        while self.lists.len() >= LISTS_MAX || kept(&self.lists) > SOCKETS_MAX {
+            let oldest = self.lists.iter().min_by_key(|(_, (read, _))| *read);
+            let Some(oldest) = oldest.map(|(netns, _)| *netns) else {
+                break;
+            };
+            self.lists.remove(&oldest);
+        }
+        self.lists.insert(netns, (now, Arc::clone(sockets)));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixListener;
+    use std::fs::File;
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
 
+    fn socket() -> (UnixDatagram, u64) {
+        let socket = UnixDatagram::unbound().unwrap();
+        let file = File::from(socket.as_fd().try_clone_to_owned().unwrap());
+        let inode = file.metadata().unwrap().ino();
+        (socket, inode)
+    }
+
     #[test]
-    fn a_list_is_read_again_in_time() {
+    fn a_list_is_read_once_for_what_it_has_and_again_for_what_it_lacks() {
+        let own = std::process::id();
         let mut lists = UnixLists::default();
-        assert!(!lists.of(std::process::id()).is_empty());
-        let folder = tempfile::tempdir().unwrap();
-        let _listener = UnixListener::bind(folder.path().join("here.sock")).unwrap();
-        let deadline = Instant::now() + 20 * BELIEVED_MAX;
-        let is_there = |socket: &UnixSocket| {
-            (socket.name.as_deref()).is_some_and(|name| name.ends_with("/here.sock"))
+        let (_first, inode) = socket();
+        let list = lists.of(own, [inode].into_iter());
+        assert!(list.get(inode).is_some());
+        let again = lists.of(own, [inode].into_iter());
+        assert!(Arc::ptr_eq(&list.sockets, &again.sockets));
+        let (second, inode) = socket();
+        assert!(lists.of(own, [inode].into_iter()).get(inode).is_some());
+        drop(second);
+        let after = lists.of(own, [inode, u64::MAX].into_iter());
+        assert!(after.is_gone(inode) && after.is_gone(u64::MAX));
+        assert!(lists.of(u32::MAX, [inode].into_iter()).is_gone(inode));
+    }
+
+    #[test]
+    fn without_time_nothing_is_said_to_be_gone() {
+        let own = std::process::id();
+        let mut lists = UnixLists::default();
+        let (_first, known) = socket();
+        assert!(lists.of(own, [known].into_iter()).get(known).is_some());
+        lists.credit.spend(Duration::from_secs(60));
+        let (_second, young) = socket();
+        let list = lists.of(own, [young].into_iter());
+        assert!(list.get(known).is_some() && list.get(young).is_none());
+        assert!(!list.is_gone(young));
+    }
+
+    #[test]
+    fn lists_of_many_namespaces_are_bounded() {
+        let mut lists = UnixLists::default();
+        let socket = UnixSocket {
+            name: None,
+            listening: false,
         };
-        while !lists.of(std::process::id()).values().any(is_there) {
-            assert!(Instant::now() < deadline, "never read again");
+        let many: HashMap<_, _> = (0..SOCKETS_MAX as u64 / 4)
+            .map(|inode| (inode, socket.clone()))
+            .collect();
+        let (few, many) = (Arc::default(), Arc::new(many));
+        let now = Instant::now();
+        for netns in 0..200 {
+            lists.keep(netns, now, &few);
+            assert!(lists.lists.len() <= LISTS_MAX);
         }
-        assert!(lists.of(u32::MAX).is_empty());
+        for netns in 0..200 {
+            lists.keep(netns, now, &many);
+            assert!(
+                lists
+                    .lists
+                    .values()
+                    .filter(|(_, of)| !of.is_empty())
+                    .count()
+                    <= 5
+            );
+        }
     }
 }

@@ -181,9 +181,11 @@ impl Pipeline {
         if ends.is_empty() {
             return None;
         }
-        let sockets = self.host.unix_sockets(server.pid);
-        let ends: Vec<_> = ends.iter().filter_map(|end| sockets.get(end)).collect();
-        let place = match ends.iter().find_map(|end| end.name.clone()) {
+        let list = self
+            .host
+            .unix_sockets(server.pid, &mut ends.iter().copied());
+        let there = ends.iter().filter_map(|end| list.get(*end));
+        let place = match there.clone().find_map(|end| end.name.clone()) {
             Some(name) => {
                 let netns = self.host.netns_of(server.pid).unwrap_or(0);
                 Some(Place {
@@ -192,8 +194,10 @@ impl Pipeline {
                 })
             }
             // Gone by now: a server that listens on one socket was asked there.
-            None if ends.is_empty() => self.listeners.only_unix(server),
-            None => None,
+            None if ends.iter().all(|end| list.is_gone(*end)) => self.listeners.only_unix(server),
+            None if there.count() > 0 => None,
+            // Not known yet: asked again when the session changes.
+            None => return None,
         };
         self.told.unix.insert(number, place.clone());
         place
@@ -340,11 +344,17 @@ impl Pipeline {
         let mut nameless = self.listeners.nameless(before);
         nameless.truncate(NAMED_MAX);
         for (netns, (pid, keys)) in self.by_namespace(nameless) {
-            let sockets = self.host.unix_sockets(pid);
+            let list = self
+                .host
+                .unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
             let netns = self.foreign(netns);
             for key in keys {
-                let known = sockets.get(&key.inode).filter(|socket| socket.listening);
+                let known = list.get(key.inode);
+                if known.is_none() && !list.is_gone(key.inode) {
+                    continue;
+                }
                 let place = known
+                    .filter(|socket| socket.listening)
                     .and_then(|socket| socket.name.as_deref())
                     .map(|name| Place {
                         address: Address::Unix(name.into()),
@@ -390,32 +400,41 @@ impl Pipeline {
             .collect();
         let mut gone: Vec<EndKey> = Vec::new();
         for (_, (pid, keys)) in self.by_namespace(held) {
-            let sockets = self.host.unix_sockets(pid);
+            let list = self
+                .host
+                .unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
             // The process ended just now: the next look tells.
-            if sockets.is_empty() {
+            if list.is_empty() {
                 continue;
             }
-            let listens = |key: &EndKey| sockets.get(&key.inode).is_some_and(|own| own.listening);
-            gone.extend(keys.into_iter().filter(|key| !listens(key)));
+            let is_over = |key: &EndKey| match list.get(key.inode) {
+                Some(socket) => !socket.listening,
+                None => list.is_gone(key.inode),
+            };
+            gone.extend(keys.into_iter().filter(is_over));
         }
         let orphans = self.listeners.orphans();
         if !orphans.is_empty() {
             let tcp = self.host.tcp_listening();
-            let unix = self.host.unix_sockets(1);
+            let unix = self
+                .host
+                .unix_sockets(1, &mut orphans.iter().map(|(key, _)| key.inode));
             let there = |key: &EndKey, place: &Option<Place>| match place {
                 Some(place) if place.netns != 0 => false,
                 Some(Place {
                     address: Address::Tcp(_),
                     ..
                 }) => tcp.contains(&key.inode),
-                _ => unix.get(&key.inode).is_some_and(|own| own.listening),
+                _ => match unix.get(key.inode) {
+                    Some(socket) => socket.listening,
+                    None => !unix.is_gone(key.inode),
+                },
             };
             for (key, place) in orphans {
                 if !there(&key, &place) {
                     gone.push(key);
-                } else if place.is_none() {
-                    let name = unix.get(&key.inode).and_then(|own| own.name.clone());
-                    let place = name.map(|name| Place {
+                } else if let (None, Some(socket)) = (place, unix.get(key.inode)) {
+                    let place = socket.name.clone().map(|name| Place {
                         address: Address::Unix(name.into()),
                         netns: 0,
                     });

@@ -603,3 +603,5 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
     assert_eq!(run.pipeline.flows.iter().count(), 0);
     assert!(run.pipeline.readers.is_empty());
 }
+
+mod unix;
