@@ -9,13 +9,16 @@ in_group() {
     set +m
 }
 
-# end_group NUMBER: SIGTERM to all of the group, SIGKILL 10 s later; comes back when none is left.
+# end_group NUMBER: SIGTERM to all of the group, SIGKILL to what is left 10 s later; comes back when none is left. The leader is waited
+# for last: one that ignores SIGTERM would hold up what is to end it.
 end_group() {
-    kill -TERM -- "-$1" 2>/dev/null || return 0
-    wait "$1" 2>/dev/null || true
-    for _ in {1..100}; do
-        kill -0 -- "-$1" 2>/dev/null || return 0
-        sleep 0.1
+    local signal
+    for signal in TERM KILL; do
+        kill "-$signal" -- "-$1" 2>/dev/null || break
+        for _ in {1..100}; do
+            kill -0 -- "-$1" 2>/dev/null || break 2
+            sleep 0.1
+        done
     done
-    kill -KILL -- "-$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
 }
