@@ -1,6 +1,6 @@
 //! Plain HTTP on the interfaces, where eBPF cannot be used: packets → the same events.
 //!
-//! `segment`: packet → TCP segment. `stream`: segments → bytes in order. `reading`: which connections are HTTP.
+//! `segment`: packet → TCP segment. `numbers`, `stream`: segments → bytes in order. `reading`: which connections are HTTP.
 //! `table`: all connections. Those take bytes and time and do no I/O. `socket` (by `diag`, or `list`): what the kernel says
 //! of sockets; `holder`, `image`: what /proc says of processes; `owner`, `processes`, `listeners`: what of it is told when.
 //!
@@ -12,6 +12,7 @@ mod holder;
 mod image;
 mod list;
 mod listeners;
+mod numbers;
 mod owner;
 mod processes;
 mod reading;
@@ -152,11 +153,10 @@ impl Capture {
         } else {
             timeout.min(LOOK_EVERY)
         };
-        let now = now();
         if self.listeners.is_due() {
             let sockets = self.sockets.listening();
             self.listeners
-                .look(now, &sockets, &mut self.processes, events);
+                .look(now(), &sockets, &mut self.processes, events);
         }
         if packet::wait(self.socket.as_fd(), wait)? {
             let before = self.held.len();
@@ -165,8 +165,10 @@ impl Capture {
                 std::thread::park_timeout(GATHER);
             }
             let dropped = packet::take_drops(self.socket.as_fd())?;
-            self.lose(now, LossReason::CaptureFull, dropped, events);
+            // After what was taken: a call that began just now may be among what was dropped.
+            self.lose(now(), LossReason::CaptureFull, dropped, events);
         }
+        let now = now();
         let mut seen = Vec::new();
         self.table.tick(now, &mut seen);
         self.hold(now, seen);
@@ -265,11 +267,15 @@ impl Capture {
         if self.unsettled.is_empty() {
             return;
         }
-        let mut ends: Vec<&mut Ends> = self
-            .conversations
-            .values_mut()
-            .map(|conversation| &mut conversation.ends)
-            .filter(|ends| !ends.is_settled())
+        // Taken out of the table for as long as they are looked up: there may be thousands in it that are known.
+        let mut looked_up: Vec<(ConnectionId, Conversation)> = self
+            .unsettled
+            .iter()
+            .filter_map(|id| self.conversations.remove_entry(id))
+            .collect();
+        let mut ends: Vec<&mut Ends> = looked_up
+            .iter_mut()
+            .map(|(_, conversation)| &mut conversation.ends)
             .collect();
         self.owners.look(
             time,
@@ -280,17 +286,16 @@ impl Capture {
             events,
         );
         let crowded = self.held_bytes > HELD_BYTES_MAX;
-        let (owners, listeners, conversations) =
-            (&mut self.owners, &self.listeners, &mut self.conversations);
-        self.unsettled.retain(|id| {
-            let Some(conversation) = conversations.get_mut(id) else {
-                return false;
-            };
+        self.unsettled.clear();
+        for (id, mut conversation) in looked_up {
             if crowded || conversation.since.elapsed() >= held_for {
-                owners.settle(&mut conversation.ends, listeners);
+                self.owners.settle(&mut conversation.ends, &self.listeners);
             }
-            !conversation.ends.is_settled()
-        });
+            if !conversation.ends.is_settled() {
+                self.unsettled.push(id);
+            }
+            self.conversations.insert(id, conversation);
+        }
     }
 
     /// Tells what was seen, up to the first thing of which it is not known whose it is.

@@ -8,28 +8,38 @@
 use super::stream::Piece;
 use crate::event::FlowVerdict;
 use crate::flow::Side;
+use crate::flow::decoder::{PROXY_BINARY, PROXY_TEXT, UNDECIDED_BYTES_MAX};
 use crate::protocol::http1::{Connection, Guess};
 
-/// Bytes that may be needed to tell a request line from text, as in `flow::decoder`.
-const UNDECIDED_BYTES_MAX: usize = 2048;
 /// What is passed on of a head where a connection is judged request by request, and of the bodies around a `POST`: as in
 /// the kernel, see [`FlowVerdict::Heads`].
 const HEAD_BYTES_MAX: u64 = 4096;
 const SHARE_BYTES: u64 = 64 * 1024;
-/// What a proxy puts before the bytes that it forwards (PROXY protocol, both versions).
-const PROXIED: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+/// What keeping a piece costs beside its bytes, which are kept twice.
+const PIECE_BYTES: usize = 64;
 
 /// How a connection is read.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// Too little was seen to say: what came, in order.
-    Looking(Vec<(Side, Piece)>),
+    /// Too little was seen to say.
+    Looking(Beginning),
     /// HTTP: everything is passed on.
     Whole,
     /// HTTP without MCP so far: heads, and what surrounds a `POST`.
     Heads(Heads),
     /// Not HTTP, for now.
     LetGo,
+}
+
+/// How a connection begins.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// What came, in order.
+    pieces: Vec<(Side, Piece)>,
+    /// The same by side, as far back as nothing is missing.
+    heads: [Vec<u8>; 2],
+    /// What all of it costs.
+    bytes: usize,
 }
 
 /// What was left out, and what may still be passed on of bodies, by side.
@@ -52,7 +62,7 @@ pub(super) struct Passed {
 
 impl Default for Reading {
     fn default() -> Self {
-        Self::Looking(Vec::new())
+        Self::Looking(Beginning::default())
     }
 }
 
@@ -75,18 +85,15 @@ impl Reading {
             Self::LetGo => {}
             Self::Whole => out.push(whole(from, piece)),
             Self::Heads(heads) => out.extend(heads.pass(from, piece)),
-            Self::Looking(seen) => {
-                seen.push((from, piece));
-                match look(seen, from) {
-                    Guess::More => {}
-                    Guess::No => *self = Self::LetGo,
-                    Guess::Yes => {
-                        let seen = std::mem::take(seen);
-                        *self = Self::Whole;
-                        out.extend(seen.into_iter().map(|(from, piece)| whole(from, piece)));
-                    }
+            Self::Looking(beginning) => match beginning.push(from, piece) {
+                Guess::More => {}
+                Guess::No => *self = Self::LetGo,
+                Guess::Yes => {
+                    let pieces = std::mem::take(&mut beginning.pieces).into_iter();
+                    *self = Self::Whole;
+                    out.extend(pieces.map(|(from, piece)| whole(from, piece)));
                 }
-            }
+            },
         }
     }
 
@@ -100,11 +107,11 @@ impl Reading {
         };
     }
 
-    /// Bytes kept until it is clear what they are.
+    /// What is kept until it is clear what it is, in bytes.
     #[must_use]
-    pub(super) fn pending_bytes(&self) -> usize {
+    pub(super) const fn pending_bytes(&self) -> usize {
         match self {
-            Self::Looking(seen) => seen.iter().map(|(_, piece)| piece.bytes.len()).sum(),
+            Self::Looking(beginning) => beginning.bytes,
             _ => 0,
         }
     }
@@ -117,27 +124,51 @@ pub(super) fn is_head(bytes: &[u8]) -> bool {
         || Connection::looks_like_response(bytes) == Guess::Yes
 }
 
-fn look(seen: &[(Side, Piece)], from: Side) -> Guess {
-    let own = seen.iter().filter(|(side, _)| *side == from);
-    let mut head: Vec<u8> = Vec::new();
-    for (_, piece) in own {
-        // What lies behind a gap is not how it begins.
+impl Beginning {
+    fn push(&mut self, from: Side, mut piece: Piece) -> Guess {
         if piece.lost > 0 {
-            head.clear();
+            piece.lost += self.forget(from);
         }
+        let head = &mut self.heads[from.index()];
         head.extend_from_slice(&piece.bytes);
+        self.bytes += cost(&piece);
+        self.pieces.push((from, piece));
+        guess(head)
     }
-    let proxied = |mark: &&[u8]| head.starts_with(mark) || (mark.starts_with(&head));
-    if PROXIED.iter().any(proxied) {
-        return if head.len() >= PROXIED[1].len() {
+
+    /// What lies behind a gap is not how it begins: what a side said before one is as good as lost. Gives how much that is.
+    fn forget(&mut self, side: Side) -> u64 {
+        self.heads[side.index()].clear();
+        let (gone, kept) = std::mem::take(&mut self.pieces)
+            .into_iter()
+            .partition(|(from, _)| *from == side);
+        self.pieces = kept;
+        self.bytes = self.pieces.iter().map(|(_, piece)| cost(piece)).sum();
+        let gone: Vec<(Side, Piece)> = gone;
+        let lost = gone
+            .iter()
+            .map(|(_, piece)| piece.lost + piece.bytes.len() as u64);
+        lost.sum()
+    }
+}
+
+fn cost(piece: &Piece) -> usize {
+    PIECE_BYTES + 2 * piece.bytes.len()
+}
+
+fn guess(head: &[u8]) -> Guess {
+    let marks = [PROXY_TEXT, PROXY_BINARY];
+    let proxied = |mark: &&[u8]| head.starts_with(mark) || mark.starts_with(head);
+    if marks.iter().any(proxied) {
+        return if head.len() >= PROXY_BINARY.len() {
             Guess::Yes
         } else {
             Guess::More
         };
     }
     let guesses = [
-        Connection::looks_like_request(&head),
-        Connection::looks_like_response(&head),
+        Connection::looks_like_request(head),
+        Connection::looks_like_response(head),
     ];
     if guesses.contains(&Guess::Yes) {
         Guess::Yes

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::numbers::{FAR_BYTES, ahead_of};
 use crate::event::UnixNs;
 
 /// Bytes that may wait behind a gap.
@@ -14,8 +15,6 @@ const AHEAD_BYTES_MAX: usize = 1024 * 1024;
 const AHEAD_PIECES_MAX: usize = 1024;
 /// How long a gap waits, where no acknowledgement is seen: longer than a retransmission takes (RFC 6298: one second at first).
 const GAP_NS: u64 = 3_000_000_000;
-/// A segment further ahead than this is not this stream's: RFC 7323 allows windows of 1 GiB, real ones are a hundredth.
-const FAR_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Bytes in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,14 +89,15 @@ impl Stream {
         }
     }
 
-    /// The receiver has everything before `sequence`.
+    /// The receiver has everything before `sequence`; a number from afar is not its own.
     pub(super) fn acknowledged(&mut self, sequence: u32, out: &mut Vec<Piece>) {
         let Some(next) = self.next else { return };
         let distance = ahead_of(sequence, next);
-        if distance <= 0 || self.is_ended() {
+        let bytes = u64::from(distance.unsigned_abs());
+        if distance <= 0 || bytes > FAR_BYTES || self.is_ended() {
             return;
         }
-        let mut target = self.position + u64::from(distance.unsigned_abs());
+        let mut target = self.position + bytes;
         // The FIN counts as a byte.
         if let Some(end) = self.end {
             target = target.min(end);
@@ -137,10 +137,10 @@ impl Stream {
         self.ahead_bytes = 0;
     }
 
-    /// Whether a number is one that the sender may use now.
+    /// Gaps given up since the last call of [`Self::take_gaps`].
     #[must_use]
-    pub(super) fn is_near(&self, sequence: u32) -> bool {
-        self.place(sequence).is_some()
+    pub(super) const fn gaps(&self) -> u64 {
+        self.gaps
     }
 
     /// Gaps given up since the last call.
@@ -148,8 +148,8 @@ impl Stream {
         std::mem::take(&mut self.gaps)
     }
 
-    /// Where a segment begins, and how many of its bytes were given already; none where it is not near. The first one sets the
-    /// beginning.
+    /// Where a segment begins, and how many of its bytes were given already; none where it is from afar. The first one sets
+    /// the beginning.
     fn place(&self, sequence: u32) -> Option<(u64, u64)> {
         let Some(next) = self.next else {
             return Some((0, 0));
@@ -229,12 +229,6 @@ impl Stream {
         self.position += bytes;
         self.next = self.next.map(|next| next.wrapping_add(bytes as u32));
     }
-}
-
-/// How far a sequence number lies behind another, in bytes, negative before it: RFC 9293, 3.4.
-#[allow(clippy::cast_possible_wrap)] // that is the arithmetic
-const fn ahead_of(sequence: u32, other: u32) -> i32 {
-    sequence.wrapping_sub(other) as i32
 }
 
 fn from(bytes: &[u8], skipped: u64) -> &[u8] {

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
+use super::numbers::{Fit, Numbers};
 use super::reading::{Passed, Reading, is_head};
 use super::segment::Segment;
 use super::stream::{Piece, Stream};
@@ -64,7 +65,10 @@ struct Connection {
     id: ConnectionId,
     /// By side.
     addresses: [SocketAddr; 2],
+    numbers: [Numbers; 2],
     streams: [Stream; 2],
+    /// Gaps of streams that are not followed any more.
+    gaps: u64,
     reading: Reading,
     /// It was told as HTTP.
     told: bool,
@@ -74,8 +78,11 @@ struct Connection {
     skipped: [u64; 2],
     last: UnixNs,
     over: bool,
-    /// Sequence number of the SYN of side A: another one on the same addresses opens another connection.
+    /// Sequence number of the SYN of side A: another one on the same addresses may open another connection.
     syn: Option<u32>,
+    /// Who sent another SYN since, and its number. The kernel of a live connection answers it by a challenge (RFC 5961, 4): only
+    /// an answer that takes it opens another.
+    offer: Option<(SocketAddr, u32)>,
     /// As last counted into the sum.
     ahead_bytes: usize,
 }
@@ -118,11 +125,17 @@ impl ConnectionTable {
         }
         let key = key(segment);
         let opens = segment.syn && segment.acknowledged.is_none();
-        if opens
-            && let Some(known) = self.connections.get(&key)
-            && known.syn != Some(segment.sequence)
-        {
-            self.remove(key, out);
+        if let Some(known) = self.connections.get_mut(&key) {
+            if opens && known.syn != Some(segment.sequence) {
+                if !known.over {
+                    known.offer = Some((segment.from, segment.sequence));
+                    return;
+                }
+                self.remove(key, out);
+            } else if let Some(syn) = known.taken_offer(segment) {
+                self.remove(key, out);
+                self.push(time, &syn, out);
+            }
         }
         if !self.connections.contains_key(&key) {
             if !opens && (segment.payload.is_empty() || segment.rst) {
@@ -133,8 +146,13 @@ impl ConnectionTable {
         let Some(connection) = self.connections.get_mut(&key) else {
             return;
         };
-        connection.last = time;
+        // What goes on behind its end is another connection's, once this one is forgotten.
+        if !connection.over {
+            connection.last = time;
+        }
         connection.push(time, segment, out);
+        let gaps = connection.take_gaps();
+        self.lose(LossReason::SegmentMissed, gaps);
         self.weigh(key);
     }
 
@@ -145,7 +163,7 @@ impl ConnectionTable {
             return;
         }
         self.swept = now;
-        let mut over = Vec::new();
+        let (mut over, mut gaps) = (Vec::new(), 0);
         for (key, connection) in &mut self.connections {
             // Of a clock that was set back.
             connection.last = connection.last.min(now);
@@ -153,8 +171,10 @@ impl ConnectionTable {
                 over.push(*key);
             } else if connection.ahead_bytes > 0 {
                 connection.tick(now, out);
+                gaps += connection.take_gaps();
             }
         }
+        self.lose(LossReason::SegmentMissed, gaps);
         for key in over {
             self.remove(key, out);
         }
@@ -174,20 +194,15 @@ impl ConnectionTable {
         if let Some(connection) = key.and_then(|key| self.connections.get_mut(key)) {
             connection.reading.judge(verdict);
             if connection.reading.is_let_go() {
-                connection.streams = Default::default();
+                connection.follow_anew();
             }
+            let gaps = connection.take_gaps();
+            self.lose(LossReason::SegmentMissed, gaps);
         }
     }
 
     /// What was lost since the last call, by reason.
     pub(super) fn take_lost(&mut self) -> BTreeMap<LossReason, u64> {
-        let http = self.connections.values_mut();
-        let gaps = http
-            .filter(|connection| connection.told)
-            .flat_map(|connection| &mut connection.streams)
-            .map(Stream::take_gaps)
-            .sum();
-        self.lose(LossReason::SegmentMissed, gaps);
         std::mem::take(&mut self.lost)
     }
 
@@ -206,7 +221,9 @@ impl ConnectionTable {
         let connection = Connection {
             id,
             addresses: [segment.from, segment.to],
+            numbers: Default::default(),
             streams: Default::default(),
+            gaps: 0,
             reading: Reading::default(),
             told: false,
             ended: [false; 2],
@@ -214,6 +231,7 @@ impl ConnectionTable {
             last: time,
             over: false,
             syn: segment.syn.then_some(segment.sequence),
+            offer: None,
             ahead_bytes: 0,
         };
         self.connections.insert(key, connection);
@@ -295,15 +313,24 @@ impl Connection {
         } else {
             Side::B
         };
-        if self.reading.is_let_go() && !self.wakes(segment) {
-            self.skipped[from.index()] += u64::from(segment.length);
-            if segment.rst || self.is_finished(from, segment) {
+        if segment.rst {
+            if self.is_reset(from, segment) {
                 self.close(out);
             }
             return;
         }
-        if segment.rst {
-            if self.streams[from.index()].is_near(segment.sequence) {
+        let length = segment.length + u32::from(segment.syn) + u32::from(segment.fin);
+        match self.numbers[from.index()].send(segment.sequence, length) {
+            Fit::Near => {}
+            Fit::Behind(bytes) => self.skip(from, bytes),
+            Fit::Foreign => return,
+        }
+        let acknowledged = segment
+            .acknowledged
+            .filter(|number| self.numbers[from.other().index()].acknowledge(*number));
+        if self.reading.is_let_go() && !self.wakes(segment) {
+            self.skipped[from.index()] += u64::from(segment.length);
+            if self.is_finished(from, segment) {
                 self.close(out);
             }
             return;
@@ -326,12 +353,61 @@ impl Connection {
             );
         }
         self.pass(from, pieces, out);
-        if let Some(acknowledged) = segment.acknowledged {
+        if let Some(acknowledged) = acknowledged {
             let mut pieces = Vec::new();
             self.streams[from.other().index()].acknowledged(acknowledged, &mut pieces);
             self.pass(from.other(), pieces, out);
         }
         self.tell_ends(out);
+    }
+
+    /// The SYN of another connection that this answer takes.
+    fn taken_offer(&self, answer: &Segment<'_>) -> Option<Segment<'static>> {
+        let (from, sequence) = self.offer.filter(|_| answer.syn)?;
+        let taken = from == answer.to && answer.acknowledged == Some(sequence.wrapping_add(1));
+        taken.then_some(Segment {
+            from,
+            to: answer.from,
+            sequence,
+            acknowledged: None,
+            syn: true,
+            fin: false,
+            rst: false,
+            payload: b"",
+            length: 0,
+        })
+    }
+
+    /// Whether a RST is one that the other side's kernel obeys.
+    fn is_reset(&self, from: Side, segment: &Segment<'_>) -> bool {
+        let resets = self.numbers[from.index()].resets(segment.sequence);
+        resets.unwrap_or_else(|| {
+            self.numbers[from.other().index()].is_refused_by(segment.acknowledged)
+        })
+    }
+
+    /// The capture missed so much of a side that its stream cannot wait for it.
+    fn skip(&mut self, from: Side, bytes: u64) {
+        self.skipped[from.index()] += bytes;
+        if !self.reading.is_let_go() {
+            let stream = std::mem::take(&mut self.streams[from.index()]);
+            self.gaps += 1 + stream.gaps();
+        }
+    }
+
+    /// Both sides' bytes count anew.
+    fn follow_anew(&mut self) {
+        let streams = std::mem::take(&mut self.streams);
+        self.gaps += streams.iter().map(Stream::gaps).sum::<u64>();
+    }
+
+    /// Gaps since the last call, once it is HTTP.
+    fn take_gaps(&mut self) -> u64 {
+        if !self.told {
+            return 0;
+        }
+        let of_streams = self.streams.iter_mut().map(Stream::take_gaps);
+        of_streams.sum::<u64>() + std::mem::take(&mut self.gaps)
     }
 
     fn tick(&mut self, now: UnixNs, out: &mut Vec<Seen>) {
@@ -348,7 +424,7 @@ impl Connection {
         let wakes = is_head(segment.payload);
         if wakes {
             self.reading = Reading::default();
-            self.streams = Default::default();
+            self.follow_anew();
         }
         wakes
     }
@@ -366,7 +442,7 @@ impl Connection {
             self.reading.push(from, piece, &mut passed);
         }
         if self.reading.is_let_go() {
-            self.streams = Default::default();
+            self.follow_anew();
         }
         if self.reading.is_http() && !std::mem::replace(&mut self.told, true) {
             out.push(Seen::Http(self.id, self.addresses));

@@ -13,7 +13,10 @@ use crate::protocol::lines::{Line, LineDecoder};
 use http::HttpFlow;
 
 /// Bytes that may be needed to tell a request line from text: the longest method, a target, a version.
-const UNDECIDED_BYTES_MAX: usize = 2048;
+pub(crate) const UNDECIDED_BYTES_MAX: usize = 2048;
+/// What a proxy puts before the bytes that it forwards, to say whose they are: both versions of the PROXY protocol.
+pub(crate) const PROXY_TEXT: &[u8] = b"PROXY ";
+pub(crate) const PROXY_BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 /// A piece of what a flow says.
 #[derive(Debug)]
@@ -312,23 +315,20 @@ fn line_ends(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(end).collect()
 }
 
-/// Length of what a proxy puts before the bytes that it forwards, to say whose they are (PROXY protocol, both versions), once all
-/// of it is there.
+/// Length of what a proxy puts before the bytes that it forwards, once all of it is there.
 fn proxy_header(head: &[u8]) -> Option<usize> {
-    const TEXT: &[u8] = b"PROXY ";
     const TEXT_BYTES_MAX: usize = 107;
-    const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-    if head.starts_with(TEXT) {
+    if head.starts_with(PROXY_TEXT) {
         let line = head.iter().take(TEXT_BYTES_MAX);
         return line
             .into_iter()
             .position(|byte| *byte == b'\n')
             .map(|at| at + 1);
     }
-    let [_, _, high, low, ..] = head.strip_prefix(BINARY)? else {
+    let [_, _, high, low, ..] = head.strip_prefix(PROXY_BINARY)? else {
         return None;
     };
-    let length = BINARY.len() + 4 + usize::from(u16::from_be_bytes([*high, *low]));
+    let length = PROXY_BINARY.len() + 4 + usize::from(u16::from_be_bytes([*high, *low]));
     (length <= head.len()).then_some(length)
 }
 

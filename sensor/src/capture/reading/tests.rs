@@ -50,10 +50,41 @@ fn anything_else_is_let_go_and_keeps_nothing() {
     let mut reading = Reading::default();
     let endless = vec![(Side::A, b"POST ".as_slice()); 1000];
     passed(&mut reading, &endless);
-    assert!(
-        reading.pending_bytes() <= UNDECIDED_BYTES_MAX,
-        "a look is bounded"
+    assert!(reading.is_let_go(), "a look is bounded");
+}
+
+#[test]
+fn what_lies_before_a_gap_is_lost_and_keeps_nothing() {
+    let mut reading = Reading::default();
+    let mut out = Vec::new();
+    for _ in 0..10_000 {
+        let piece = Piece {
+            lost: 7,
+            ..piece(b"GE")
+        };
+        reading.push(Side::A, piece, &mut out);
+        assert!(reading.pending_bytes() <= PIECE_BYTES + 4);
+    }
+    reading.push(Side::B, piece(b"HT"), &mut out);
+    let rest = Piece {
+        lost: 1,
+        ..piece(REQUEST)
+    };
+    reading.push(Side::A, rest, &mut out);
+    let told = out.iter().map(|passed| (passed.from, passed.piece.lost));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(Side::B, 0), (Side::A, 10_000 * 9 + 1)]
     );
+}
+
+#[test]
+fn many_small_pieces_are_counted_for_what_they_cost() {
+    let mut reading = Reading::default();
+    let begun = [b"POST /".as_slice(), &[b'x'; 994]].concat();
+    let single: Vec<(Side, &[u8])> = begun.chunks(1).map(|byte| (Side::A, byte)).collect();
+    passed(&mut reading, &single);
+    assert!(reading.pending_bytes() >= 1000 * (PIECE_BYTES + 1));
 }
 
 #[test]

@@ -111,17 +111,162 @@ fn every_packet_twice_says_nothing_twice() {
     assert_eq!(outline(&run(&mut table(), &doubled)), "habABc");
 }
 
+fn reset(from: u16, to: u16, sequence: u32) -> Segment<'static> {
+    Segment {
+        rst: true,
+        ..segment(from, to, sequence, b"")
+    }
+}
+
 #[test]
-fn the_same_addresses_are_another_connection_after_another_syn() {
+fn the_same_addresses_are_another_connection_once_another_syn_is_taken() {
     let mut table = table();
     let mut segments = vec![syn(5000, 80, 0), segment(5000, 80, 1, REQUEST)];
-    segments.extend([syn(5000, 80, 9000), segment(5000, 80, 9001, REQUEST)]);
-    assert_eq!(outline(&run(&mut table, &segments)), "hacha");
-    let reset = Segment {
-        rst: true,
-        ..segment(80, 5000, 0, b"")
+    segments.push(syn(5000, 80, 9000));
+    assert_eq!(outline(&run(&mut table, &segments)), "ha");
+    // The kernel of a live connection takes none, whoever sends it.
+    let next = segment(5000, 80, REQUEST_END, REQUEST);
+    assert_eq!(outline(&run(&mut table, &[next])), "a");
+    let taken = Segment {
+        acknowledged: Some(9001),
+        ..syn(80, 5000, 700)
     };
-    assert_eq!(outline(&run(&mut table, &[reset])), "c");
+    let segments = [
+        taken,
+        segment(5000, 80, 9001, REQUEST),
+        segment(80, 5000, 701, ANSWER),
+    ];
+    assert_eq!(outline(&run(&mut table, &segments)), "chab");
+    assert_eq!(
+        outline(&run(
+            &mut table,
+            &[reset(80, 5000, 701 + ANSWER.len() as u32)]
+        )),
+        "c"
+    );
+    // One that is over makes way at once.
+    let segments = [syn(5000, 80, 50), segment(5000, 80, 51, REQUEST)];
+    assert_eq!(outline(&run(&mut table, &segments)), "ha");
+}
+
+#[test]
+fn a_reset_that_the_kernel_ignores_ends_nothing() {
+    const FAR: u32 = 1 << 30;
+    let begins = [syn(5000, 80, 100), segment(5000, 80, 101, REQUEST)];
+    for let_go in [false, true] {
+        let mut table = table();
+        let seen = run(&mut table, &begins);
+        let Seen::Http(id, _) = seen[0] else {
+            panic!("{seen:?}");
+        };
+        if let_go {
+            table.judge(id, FlowVerdict::NotMcp);
+        }
+        let number = 101 + REQUEST.len() as u32;
+        let forged = [
+            reset(5000, 80, number - 1),
+            reset(5000, 80, number + FAR),
+            reset(80, 5000, FAR),
+        ];
+        assert_eq!(outline(&run(&mut table, &forged)), "", "{let_go}");
+        let next = segment(5000, 80, number, REQUEST);
+        assert_eq!(outline(&run(&mut table, &[next])), "a", "{let_go}");
+        let real = reset(5000, 80, number + REQUEST.len() as u32);
+        assert_eq!(outline(&run(&mut table, &[real])), "c", "{let_go}");
+    }
+    // Nothing listens there.
+    let mut table = table();
+    run(&mut table, &[syn(5000, 80, 100)]);
+    let refused = Segment {
+        acknowledged: Some(101),
+        ..reset(80, 5000, 0)
+    };
+    run(&mut table, &[refused]);
+    assert!(table.connections.values().all(|connection| connection.over));
+}
+
+#[test]
+fn what_goes_on_behind_its_end_is_another_connection() {
+    let mut table = table();
+    run(&mut table, &whole());
+    let mut out = Vec::new();
+    let next = |number: u32| segment(5000, 80, REQUEST_END + 1 + number, REQUEST);
+    let times = (0..10).map(|number: u32| (u64::from(number) * OVER_NS / 4, number));
+    for (time, number) in times {
+        table.push(1 + time, &next(number), &mut out);
+        table.tick(1 + time, &mut out);
+    }
+    assert!(outline(&out).starts_with("ha"), "{}", outline(&out));
+}
+
+#[test]
+fn an_acknowledgement_from_afar_blinds_nothing() {
+    let mut table = table();
+    let forged = |sequence: u32, number: u32| Segment {
+        acknowledged: Some(number),
+        ..segment(80, 5000, sequence, b"")
+    };
+    let seen = run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(80, 5000, 1, b""),
+            segment(5000, 80, 1, REQUEST),
+            // Its own number is right, but not what it has.
+            forged(1, 1 << 30),
+            segment(5000, 80, REQUEST_END, REQUEST),
+            // It has what it may have, but by its number it is not the receiver's.
+            forged(1 << 30, REQUEST_END + 10_000),
+            segment(5000, 80, 2 * REQUEST_END - 1, REQUEST),
+        ],
+    );
+    assert_eq!(outline(&seen), "haaa");
+    assert_eq!(table.take_lost(), BTreeMap::new());
+}
+
+#[test]
+fn a_side_of_which_very_much_was_missed_is_read_again() {
+    const FAR: u32 = 1 << 30;
+    let mut table = table();
+    let seen = run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(80, 5000, 1, b""),
+            segment(5000, 80, 1, REQUEST),
+            Segment {
+                acknowledged: Some(FAR),
+                ..segment(80, 5000, 1, b"")
+            },
+            segment(5000, 80, FAR, REQUEST),
+        ],
+    );
+    assert_eq!(outline(&seen), format!("haa{}", FAR - REQUEST_END));
+    let lost = table.take_lost();
+    assert_eq!(lost, BTreeMap::from([(LossReason::SegmentMissed, 1)]));
+}
+
+#[test]
+fn a_gap_is_counted_though_its_connection_is_let_go() {
+    let mut table = table();
+    let seen = run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            segment(5000, 80, 1, REQUEST),
+            segment(5000, 80, REQUEST_END + 10, b"behind a gap"),
+            Segment {
+                acknowledged: Some(REQUEST_END + 22),
+                ..segment(80, 5000, 1, b"")
+            },
+        ],
+    );
+    let Seen::Http(id, _) = seen[0] else {
+        panic!("{seen:?}");
+    };
+    table.judge(id, FlowVerdict::NotMcp);
+    let lost = table.take_lost();
+    assert_eq!(lost, BTreeMap::from([(LossReason::SegmentMissed, 1)]));
 }
 
 #[test]
