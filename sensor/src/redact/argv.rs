@@ -2,7 +2,7 @@
 
 use super::value::{is_long_flag, is_secret_value, looks_made_up};
 use super::{
-    ARGS_MAX, REDACTED, header, names, place, shell, text as redact_text, url as redact_url,
+    ARGS_MAX, REDACTED, clean, header, names, place, shell, text as redact_text, url as redact_url,
 };
 
 /// What the arguments before say of the next one.
@@ -56,7 +56,9 @@ const CAPITAL_P_PROGRAMS: &[&str] = &[
 const SECRET_A_PROGRAMS: &[&str] = &["redis-cli", "http", "https", "xh", "xhs"];
 
 /// Shells: `--login` takes nothing.
-const SHELLS: &[&str] = &["sh", "bash", "dash", "zsh", "fish", "ksh"];
+const SHELLS: &[&str] = &[
+    "sh", "ash", "bash", "csh", "dash", "fish", "ksh", "rbash", "tcsh", "zsh",
+];
 
 /// One look at a command line.
 pub(super) fn pass(argv: &[String]) -> Vec<String> {
@@ -87,7 +89,8 @@ pub(super) fn pass(argv: &[String]) -> Vec<String> {
         } else {
             None
         };
-        out.push(glued.unwrap_or_else(|| one(argument, expect)));
+        // Of two pieces that were each cut to what is kept.
+        out.push(clean::cut(&glued.unwrap_or_else(|| one(argument, expect))));
         expect = next;
     }
     out
@@ -222,13 +225,14 @@ fn is_header_flag(argument: &str) -> bool {
             && argument.trim_end_matches('s').ends_with("header"))
 }
 
-/// `-c`, `-lc`, `-euxc`.
+/// `-c`, `-lc`, `-euxc`; fish(1) has it in full, too.
 fn is_script_flag(argument: &str) -> bool {
-    argument.strip_prefix('-').is_some_and(|letters| {
-        (1..=6).contains(&letters.len())
-            && letters.ends_with('c')
-            && letters.bytes().all(|b| b.is_ascii_lowercase())
-    })
+    argument == "--command"
+        || argument.strip_prefix('-').is_some_and(|letters| {
+            (1..=6).contains(&letters.len())
+                && letters.ends_with('c')
+                && letters.bytes().all(|b| b.is_ascii_lowercase())
+        })
 }
 
 fn is_no_number(argument: &str) -> bool {
@@ -288,7 +292,7 @@ fn plain(argument: &str) -> String {
     if let Some((flag, value)) = argument.split_once('=')
         && is_header_flag(flag)
     {
-        return format!("{flag}={}", header_argument(value));
+        return format!("{}={}", redact_text(flag), header_argument(value));
     }
     // `pass …` as one argument; a sentence goes on with a word.
     if let Some((word, value)) = argument.split_once(' ')
@@ -372,18 +376,15 @@ fn is_kept_variable(name: &str, value: &str) -> bool {
 
 fn header_argument(argument: &str) -> String {
     match argument.split_once(':') {
-        Some((_, "")) => argument.to_owned(),
         Some((name, value)) => {
             let blank = if value.starts_with(' ') { " " } else { "" };
-            if is_secret_value(value.trim()) {
-                format!(
-                    "{}:{blank}{}",
-                    redact_text(name),
-                    header(name, value.trim())
-                )
+            let value = value.trim();
+            let value = if is_secret_value(value) {
+                header(name, value)
             } else {
-                format!("{}:{blank}{}", redact_text(name), value.trim())
-            }
+                redact_text(value)
+            };
+            format!("{}:{blank}{value}", redact_text(name))
         }
         None => plain_or_variable(argument),
     }

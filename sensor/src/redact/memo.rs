@@ -48,8 +48,20 @@ mod tests {
             .chain([secret.to_owned(), "x".repeat(BYTES_MAX + 1)])
             .collect();
         for text in texts.iter().chain(&texts) {
-            assert_eq!(memo.text(text), super::super::text(text));
-            assert!(memo.results.len() <= RESULTS_MAX);
+            let expect = super::super::text(text);
+            assert_eq!(memo.text(text), expect);
+            let kept = memo.results.len();
+            assert!(kept <= RESULTS_MAX);
+            // What is kept is given, not made again.
+            let hash = memo.hasher.hash_one(text);
+            if let Some(result) = memo.results.get_mut(&hash) {
+                *result = "from the memo".into();
+                assert_eq!(memo.text(text), "from the memo");
+                memo.results.insert(hash, expect.as_str().into());
+            }
+            assert_eq!(memo.text(text), expect);
+            assert_eq!(memo.results.len(), kept);
+            assert_eq!(memo.results.contains_key(&hash), text.len() <= BYTES_MAX);
         }
         assert!(!format!("{memo:?}").contains(secret));
     }
