@@ -11,10 +11,12 @@ use gnomon_proto::v1::Probes;
 
 use crate::off::Off;
 use crate::redact;
-use crate::switch::ORDER_FILE;
+use crate::switch::{NOTE_BYTES_MAX, ORDER_FILE};
 
-/// Bytes of author and of reason that are kept.
-const WORDS_BYTES_MAX: usize = 100;
+/// Between author and reason.
+const MARK: &str = ": ";
+/// Bytes of author and of reason that are kept: together what is read of the file again.
+const WORDS_BYTES_MAX: usize = (NOTE_BYTES_MAX - MARK.len()) / 2;
 
 /// Shared by who hears it and who obeys it.
 #[derive(Clone, Debug)]
@@ -89,16 +91,14 @@ fn keep(file: &Path, probes: &Probes) -> io::Result<()> {
 
 /// Who and why.
 fn note(probes: &Probes) -> String {
-    format!("{}: {}", line(&probes.author), line(&probes.reason))
+    format!("{}{MARK}{}", line(&probes.author), line(&probes.reason))
 }
 
 /// On one line, and not too long.
 fn line(words: &str) -> String {
     let end = words.floor_char_boundary(WORDS_BYTES_MAX);
-    words
-        .get(..end)
-        .unwrap_or_default()
-        .replace(['\r', '\n'], " ")
+    let kept = words.get(..end).unwrap_or_default();
+    kept.trim().replace(['\r', '\n'], " ")
 }
 
 #[cfg(test)]
@@ -113,15 +113,22 @@ mod tests {
         let file = order.file();
         let mut probes = Probes {
             off: true,
-            author: "ann".to_owned(),
-            reason: format!("ticket\n{}", "\u{e9}".repeat(500)),
+            author: "ann ".repeat(500),
+            reason: format!("ticket\n{}", "it ".repeat(500)),
         };
         for _ in 0..2 {
             order.keep(&probes).expect("kept");
         }
         let kept = std::fs::read_to_string(file).expect("a file");
-        assert!(kept.starts_with("ann: ticket \u{e9}"), "{kept}");
-        assert!(kept.len() < 200 && kept.lines().count() == 1, "{kept}");
+        assert!(
+            kept.starts_with("ann ann ") && kept.contains(": ticket it it"),
+            "{kept}"
+        );
+        assert_eq!(kept.lines().count(), 1, "{kept}");
+        // What is heard and what is read again after a restart is told in the same words.
+        order.hear(&probes);
+        let mut switch = Switch::new(vec![file.to_owned()]);
+        assert_eq!(switch.off(), order.off());
         probes.off = false;
         for _ in 0..2 {
             order.keep(&probes).expect("taken back");

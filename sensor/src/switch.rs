@@ -22,7 +22,7 @@ pub const ORDER_FILE: &str = "disabled-by-collector";
 /// The files are looked for this often; detaching takes less than a second more.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of a file's first line that are told.
-const NOTE_BYTES_MAX: u64 = 200;
+pub(crate) const NOTE_BYTES_MAX: usize = 200;
 
 /// Looks for the files.
 #[derive(Debug)]
@@ -90,7 +90,9 @@ fn look(file: &Path) -> Option<Off> {
 fn note(file: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(file).ok()?;
-    file.take(NOTE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    file.take(NOTE_BYTES_MAX as u64)
+        .read_to_end(&mut bytes)
+        .ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.lines().next().unwrap_or_default().trim();
     (!line.is_empty()).then(|| redact::text(line))
