@@ -104,7 +104,7 @@ impl Agent {
             .for_each(|event| pipeline.push(event, &mut output));
         let mut coverage = coverage_of(&source.hooks());
         let gaps = gaps.into_iter();
-        coverage.extend(gaps.map(|(what, state, reason)| of_host(&what, state, reason)));
+        coverage.extend(gaps.map(|gap| of_host(gap.what, gap.state, gap.reason)));
         Ok(Self {
             source,
             pipeline,

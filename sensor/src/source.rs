@@ -42,8 +42,26 @@ impl Tier {
     }
 }
 
-/// Something that cannot be seen, and why.
-pub type Gap = (String, CoverageState, String);
+/// Something that is not seen as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// What.
+    pub what: &'static str,
+    /// How far it is seen.
+    pub state: CoverageState,
+    /// Why.
+    pub reason: String,
+}
+
+impl Gap {
+    fn new(what: &'static str, state: CoverageState, reason: impl Into<String>) -> Self {
+        Self {
+            what,
+            state,
+            reason: reason.into(),
+        }
+    }
+}
 
 /// Where events come from.
 pub enum Source {
@@ -88,7 +106,7 @@ impl Source {
         let mut gaps = Vec::new();
         let before = snapshot::snapshot(&mut kernel).unwrap_or_else(|error| {
             let reason = format!("{error}: what ran before the sensor is not attributed");
-            gaps.push(("snapshot".to_owned(), CoverageState::Late, reason));
+            gaps.push(Gap::new("snapshot", CoverageState::Late, reason));
             Vec::new()
         });
         Ok((Self::Kernel(Box::new((kernel, ring))), before, gaps))
@@ -221,19 +239,12 @@ fn gaps_of_capture(refused: &str) -> Vec<Gap> {
             "connections inside other network namespaces, as of containers, are not seen; of those that pass this one no process is named",
         ),
     ];
-    let blind =
-        BLIND.map(|(what, reason)| (what.to_owned(), CoverageState::Detached, reason.to_owned()));
-    let mut gaps = vec![(
-        "ebpf".to_owned(),
-        CoverageState::Detached,
-        refused.to_owned(),
-    )];
-    gaps.extend(blind);
-    gaps.push((
-        "process".to_owned(),
+    let mut gaps = vec![Gap::new("ebpf", CoverageState::Detached, refused)];
+    gaps.extend(BLIND.map(|(what, reason)| Gap::new(what, CoverageState::Detached, reason)));
+    gaps.push(Gap::new(
+        "process",
         CoverageState::Late,
-        "processes are looked up while their connection is open: one that is over sooner has none"
-            .to_owned(),
+        "processes are looked up while their connection is open: one that is over sooner has none",
     ));
     gaps
 }
