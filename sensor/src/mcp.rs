@@ -1,6 +1,7 @@
 //! Frames → messages: what a JSON text says, in the terms of the Model Context Protocol.
 
 mod canonical;
+mod early;
 mod envelope;
 mod fields;
 pub mod http;

@@ -7,6 +7,7 @@ mod waiting;
 pub use waiting::WaitingCount;
 use waiting::{Pending, Waiting};
 
+use super::early;
 use super::message::{Era, Handshake, Id, Outcome, Peer, Request, Response};
 use super::signature::Marks;
 use crate::event::{Channel, ProcessKey, UnixNs};
@@ -16,11 +17,8 @@ use crate::redact;
 
 /// Finished calls kept back while a session is not identified: it may never be told at all.
 const FINISHED_MAX: usize = 64;
-/// Answers kept that were reported before their requests, and for how long.
+/// Answers kept that were reported before their requests.
 const EARLY_MAX: usize = 8;
-/// A tool list longer than this is not kept with an early answer; it comes again.
-const EARLY_TOOLS_MAX: usize = 64;
-const EARLY_NS: u64 = 5_000_000_000;
 /// Pieces of evidence kept of one session: the first ones tell most.
 const EVIDENCE_MAX: usize = 16;
 /// What is said of a call whose answer may have been among bytes that were lost.
@@ -172,6 +170,8 @@ pub struct Session {
     /// Calls that finished and were not told yet.
     finished: Vec<Call>,
     early: Vec<EarlyAnswer>,
+    /// Calls and answers that had no room and were not counted yet.
+    dropped: u64,
     /// Redacted names of calls.
     names: redact::Memo,
 }
@@ -212,6 +212,7 @@ impl Session {
             waiting: Waiting::new(waiting),
             finished: Vec::new(),
             early: Vec::new(),
+            dropped: 0,
             names: redact::Memo::default(),
         }
     }
@@ -279,8 +280,7 @@ impl Session {
                 Some(CROWD.to_owned()),
             );
         }
-        self.early
-            .retain(|early| early.time.saturating_add(EARLY_NS) > time);
+        self.early.retain(|early| !early::is_late(early.time, time));
         let early = self
             .early
             .iter()
@@ -293,16 +293,10 @@ impl Session {
     pub fn keep_early(&mut self, early: EarlyAnswer) {
         if self.early.len() >= EARLY_MAX {
             self.early.remove(0);
+            self.dropped += 1;
         }
         let mut early = early;
-        if early
-            .response
-            .tools
-            .as_ref()
-            .is_some_and(|tools| tools.len() > EARLY_TOOLS_MAX)
-        {
-            early.response.tools = None;
-        }
+        early::shorten(&mut early.response);
         self.early.push(early);
     }
 
@@ -436,6 +430,15 @@ impl Session {
         std::mem::take(&mut self.finished)
     }
 
+    /// Calls and answers that had no room since the last time. None while it is not identified: what was no MCP is no loss.
+    pub fn take_dropped(&mut self) -> u64 {
+        if self.identified {
+            std::mem::take(&mut self.dropped)
+        } else {
+            0
+        }
+    }
+
     fn handshake(&mut self, method: &str, handshake: &Handshake) {
         if let Some(revision) = &handshake.revision
             && method == "initialize"
@@ -478,6 +481,7 @@ impl Session {
         let answered = !matches!(status, CallStatus::Unanswered);
         // Only a session that is not identified keeps its calls back: it may never be told at all.
         if !self.identified && self.finished.len() >= FINISHED_MAX {
+            self.dropped += 1;
             return;
         }
         self.finished.push(Call {

@@ -11,6 +11,7 @@ mod pairing;
 
 use std::collections::{HashMap, VecDeque};
 
+use super::early::{is_late, shorten};
 use super::message::{Id, Kind, Message, Notification, Request, Response};
 use super::session::SessionNumber;
 use super::signature::{Mark, Sign};
@@ -22,8 +23,6 @@ use pairing::{is_closed, rank, reversed, server};
 
 /// Answers that wait for their request.
 const EARLY_MAX: usize = 64;
-/// How long they wait: longer than any call takes to return after its bytes were read.
-const EARLY_NS: u64 = 5_000_000_000;
 /// Beginnings of sessions that such an answer is held against; past this it is looked at once a tick, as those that are not
 /// certain: whoever begins and begins does not keep us busy.
 const EARLY_TRIES_MAX: u8 = 4;
@@ -55,6 +54,20 @@ struct Early {
     lane: Lane,
     message: Message,
     tries: u8,
+}
+
+impl Early {
+    fn new(time: UnixNs, lane: Lane, mut message: Message) -> Self {
+        if let Kind::Response(response) = &mut message.kind {
+            shorten(response);
+        }
+        Self {
+            time,
+            lane,
+            message,
+            tries: 0,
+        }
+    }
 }
 
 /// Which lanes belong to which session.
@@ -344,7 +357,7 @@ impl Stdio {
     /// Tries again to find the requests of early answers.
     fn retry_early(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
         for early in std::mem::take(&mut self.early) {
-            if early.time.saturating_add(EARLY_NS) > now {
+            if !is_late(early.time, now) {
                 self.message(early.time, early.lane, early.message, flows, sessions);
             }
         }
@@ -434,17 +447,15 @@ impl Stdio {
             );
             take_from_server(time, unpaired.session, &message, sessions);
         } else {
-            if self.early.len() >= EARLY_MAX {
-                self.early.pop_front();
+            if self.early.len() >= EARLY_MAX
+                && let Some(gone) = self.early.pop_front()
+            {
+                // Most are not of MCP, and those are no loss.
+                let marks = gone.message.marks;
+                let loss = marks.is_decisive() || marks.strong_count() > 0;
+                sessions.count_dropped(loss.into());
             }
-            let mut message = message;
-            shorten(&mut message);
-            self.early.push_back(Early {
-                time,
-                lane,
-                message,
-                tries: 0,
-            });
+            self.early.push_back(Early::new(time, lane, message));
         }
     }
 
@@ -522,18 +533,6 @@ impl Stdio {
                 quality,
             });
         }
-    }
-}
-
-/// What is kept of an answer whose request is not known: a long list of tools comes again.
-fn shorten(message: &mut Message) {
-    if let Kind::Response(response) = &mut message.kind
-        && response
-            .tools
-            .as_ref()
-            .is_some_and(|tools| tools.len() > 64)
-    {
-        response.tools = None;
     }
 }
 

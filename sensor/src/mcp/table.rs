@@ -223,15 +223,14 @@ impl SessionTable {
                 bytes,
                 marks,
             });
+            self.evicted += session.take_dropped();
             return;
         };
         if speaks_mcp(&method, response) {
             self.answered(number, &method, marks);
         }
-        if let Some(tools) = &response.tools
-            && self.tool_lists.len() < TOOL_LISTS_MAX
-        {
-            self.tool_lists.push((number, tools.clone()));
+        if let Some(tools) = &response.tools {
+            self.list_tools_again(number, tools.clone());
         }
     }
 
@@ -245,6 +244,7 @@ impl SessionTable {
         session.decisive = decisive;
         let strong = !decisive && marks.strong_count() > 0 && session.strong(method);
         session.identified |= decisive || strong;
+        self.evicted += session.take_dropped();
     }
 
     /// A flow carries an identified session: the kernel is to copy all of it.
@@ -252,7 +252,7 @@ impl SessionTable {
         self.mcp_flows.push(flow);
     }
 
-    /// A tool list that could not be told yet.
+    /// A tool list that is to be told, now or when it can be.
     pub fn list_tools_again(&mut self, number: SessionNumber, tools: Vec<Tool>) {
         if self.tool_lists.len() < TOOL_LISTS_MAX {
             self.tool_lists.push((number, tools));

@@ -604,4 +604,5 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
     assert!(run.pipeline.readers.is_empty());
 }
 
+mod kept;
 mod unix;

@@ -52,12 +52,7 @@ impl Stdio {
         if message.is_of_server() {
             self.note_quoting(lane);
         }
-        self.doubtful.push_back(Early {
-            time,
-            lane,
-            message,
-            tries: 0,
-        });
+        self.doubtful.push_back(Early::new(time, lane, message));
         if self.doubtful.len() > DOUBTFUL_MAX
             && let Some(lane) = self.doubtful.front().map(|held| held.lane)
         {
