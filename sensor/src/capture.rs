@@ -156,8 +156,9 @@ impl Capture {
         if self.listeners.is_due() {
             let sockets = self.sockets.listening();
             self.listeners
-                .look(now(), &sockets, &mut self.processes, events);
+                .look(now(), &sockets, &self.processes, events);
         }
+        self.listeners.search(now(), &mut self.processes, events);
         if packet::wait(self.socket.as_fd(), wait)? {
             let before = self.held.len();
             self.take_packets()?;

@@ -3,12 +3,14 @@
 //! The only stage between the ring buffer and the output that does I/O, behind one trait, so that a replay
 //! runs the same code with a host that knows nothing.
 
+mod addresses;
 mod digest;
 mod live;
 mod path;
 mod sockets;
 mod unix;
 
+pub(crate) use addresses::Addresses;
 pub use live::LiveHost;
 pub(crate) use path::read_bounded;
 pub use sockets::UnixSocket;

@@ -31,7 +31,7 @@ const LISTENING_MAX: usize = 65_536;
 /// `INET_DIAG_NOCOOKIE` (include/uapi/linux/inet_diag.h): whichever socket has these addresses.
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
-/// A connection to the kernel's list.
+/// A socket to ask the kernel by.
 #[derive(Debug)]
 pub(super) struct Diag {
     socket: OwnedFd,
@@ -40,11 +40,11 @@ pub(super) struct Diag {
 }
 
 impl Diag {
-    /// None where the kernel has no such list for TCP (CONFIG_INET_TCP_DIAG), or does not let us ask.
+    /// None where the kernel does not answer for TCP (CONFIG_INET_TCP_DIAG), or does not let us ask.
     #[must_use]
     pub(super) fn open() -> Option<Self> {
         let mut diag = Self::connect().ok()?;
-        // Asked for one socket, the kernel says ENOENT for "none such" and for "no list"; asked for all, for the latter alone.
+        // Asked for one socket, the kernel says ENOENT for "none such" and for "no answers for TCP"; asked for all, for the latter alone.
         diag.listening().ok().map(|_| diag)
     }
 
@@ -82,17 +82,23 @@ impl Diag {
         Ok(found)
     }
 
-    /// The connected socket of these addresses; a dual-stack one, too, is asked for by the IPv4 addresses it uses.
+    /// The connected socket of these addresses; a dual-stack one, too, is asked for by the IPv4 addresses it uses. With `interface` 0
+    /// that is one which is bound to none; one that is bound is found by its interface alone (`inet_match`,
+    /// include/net/inet_hashtables.h).
     ///
     /// # Errors
     /// The kernel did not answer, or refused.
-    pub(super) fn connected(&mut self, tuple: &Tuple) -> io::Result<Option<Socket>> {
+    pub(super) fn connected(
+        &mut self,
+        tuple: &Tuple,
+        interface: u32,
+    ) -> io::Result<Option<Socket>> {
         let id = SocketId {
             source_port: tuple.local.port(),
             destination_port: tuple.remote.port(),
             source_address: tuple.local.ip(),
             destination_address: tuple.remote.ip(),
-            interface_id: 0,
+            interface_id: interface,
             cookie: NO_COOKIE,
         };
         self.ask(0, StateFlags::all(), id)?;

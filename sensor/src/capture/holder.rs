@@ -1,7 +1,7 @@
 //! Which processes hold which sockets: the links in /proc/PID/fd.
 //!
-//! One look at all processes of a large host costs tens of milliseconds, so it begins with those that are likely and
-//! ends with the last one that was asked for. Who calls bounds how often.
+//! All processes of a large host have millions of descriptors, so a search goes in steps: one takes some ten milliseconds, and
+//! the next one goes on where it ended. Who calls bounds how often.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,55 +9,75 @@ use std::os::unix::fs::MetadataExt as _;
 
 /// Descriptors looked at of one process.
 const DESCRIPTORS_MAX: usize = 65_536;
+/// Descriptors looked at in one step; the process that uses the last of them is looked at whole.
+pub(super) const STEP_DESCRIPTORS: usize = 8192;
 /// How far up a socket is looked for with those who may have handed it down.
 const ANCESTORS_MAX: usize = 8;
 
-/// One process for each socket, by inode: the one that a child has it from, where several of one family hold it.
-/// `wanted` gives the user who made a socket, `likely` processes to begin with.
-#[must_use]
-pub(super) fn holders(
-    wanted: &HashMap<u64, u32>,
-    likely: impl Iterator<Item = u32>,
-) -> HashMap<u64, u32> {
-    let mut found = HashMap::new();
-    let mut missing: HashSet<u64> = wanted.keys().copied().collect();
-    let mut look = |pid: u32, missing: &mut HashSet<u64>| {
-        let held: Vec<u64> = held(pid, |inode| missing.contains(&inode)).collect();
-        for inode in held {
-            if missing.remove(&inode) {
-                found.insert(inode, eldest(pid, inode));
-            }
-        }
-    };
-    for pid in likely {
-        if missing.is_empty() {
-            break;
-        }
-        look(pid, &mut missing);
-    }
-    if !missing.is_empty() {
-        let users: HashSet<u32> = wanted.values().copied().collect();
-        for pid in by_likelihood(&users) {
-            look(pid, &mut missing);
+/// A search for one process of each socket, by inode: the one that a child has it from, where several of one family hold it.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// Processes of the running round that are still to be asked, the next one last.
+    round: Vec<u32>,
+    /// What the round was begun for.
+    asked: HashSet<u64>,
+}
+
+/// What one step of a search came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Processes by inode.
+    pub(super) found: HashMap<u64, u32>,
+    /// Sockets that nobody holds whom we may look at: all were asked.
+    pub(super) missed: Vec<u64>,
+}
+
+impl Search {
+    /// Makes a step. `wanted` gives the user who made a socket, `likely` processes to begin with. What is not wanted any more is not
+    /// looked for any more.
+    pub(super) fn step(
+        &mut self,
+        wanted: &HashMap<u64, u32>,
+        likely: impl Iterator<Item = u32>,
+    ) -> Step {
+        let mut left = STEP_DESCRIPTORS;
+        let mut step = Step::default();
+        let mut missing: HashSet<u64> = wanted.keys().copied().collect();
+        for pid in likely {
             if missing.is_empty() {
                 break;
             }
+            ask(pid, &mut left, &mut missing, &mut step.found);
         }
+        self.asked.retain(|inode| missing.contains(inode));
+        if self.asked.is_empty() {
+            self.asked.clone_from(&missing);
+            let users: HashSet<u32> = wanted.values().copied().collect();
+            self.round = if missing.is_empty() {
+                Vec::new()
+            } else {
+                by_likelihood(&users)
+            };
+        }
+        while left > 0 && !missing.is_empty() {
+            let Some(pid) = self.round.pop() else { break };
+            ask(pid, &mut left, &mut missing, &mut step.found);
+        }
+        self.asked.retain(|inode| missing.contains(inode));
+        if self.round.is_empty() {
+            step.missed.extend(self.asked.drain());
+        }
+        step
     }
-    found
 }
 
-/// All processes that hold any of these sockets.
-#[must_use]
-pub(super) fn all_holders(inodes: &HashSet<u64>) -> Vec<(u64, u32)> {
-    if inodes.is_empty() {
-        return Vec::new();
+fn ask(pid: u32, left: &mut usize, missing: &mut HashSet<u64>, found: &mut HashMap<u64, u32>) {
+    let held: Vec<u64> = held(pid, left, |inode| missing.contains(&inode)).collect();
+    for inode in held {
+        if missing.remove(&inode) {
+            found.insert(inode, eldest(pid, left, inode));
+        }
     }
-    let of = |pid: u32| {
-        let held: HashSet<u64> = held(pid, |inode| inodes.contains(&inode)).collect();
-        held.into_iter().map(move |inode| (inode, pid))
-    };
-    processes().flat_map(of).collect()
 }
 
 /// All processes of this pid namespace.
@@ -66,22 +86,18 @@ pub(super) fn processes() -> impl Iterator<Item = u32> {
     folder.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// Those of the right users first, then the youngest: who has just connected mostly has just begun.
-fn by_likelihood(users: &HashSet<u32>) -> Vec<u32> {
-    let other = |pid: u32| {
-        let owner = fs::metadata(format!("/proc/{pid}")).map(|folder| folder.uid());
-        owner.map_or(true, |owner| !users.contains(&owner))
-    };
-    let mut pids: Vec<(bool, u32)> = processes().map(|pid| (other(pid), pid)).collect();
-    pids.sort_unstable_by_key(|(other, pid)| (*other, u32::MAX - *pid));
-    pids.into_iter().map(|(_, pid)| pid).collect()
-}
-
-/// Sockets among a process's descriptors; none when it is gone or closed to us.
-fn held(pid: u32, asked: impl Fn(u64) -> bool) -> impl Iterator<Item = u64> {
+/// Sockets among a process's descriptors; none when it is gone or closed to us. What is looked at is taken from `left`.
+pub(super) fn held<'a>(
+    pid: u32,
+    left: &'a mut usize,
+    asked: impl Fn(u64) -> bool + 'a,
+) -> impl Iterator<Item = u64> + 'a {
+    // An empty folder costs something, too.
+    *left = left.saturating_sub(1);
     let folder = fs::read_dir(format!("/proc/{pid}/fd"));
     let links = folder.into_iter().flatten().flatten().take(DESCRIPTORS_MAX);
     links.filter_map(move |entry| {
+        *left = left.saturating_sub(1);
         let target = fs::read_link(entry.path()).ok()?;
         let inode = target.to_str()?.strip_prefix("socket:[")?;
         let inode = inode.strip_suffix(']')?.parse().ok()?;
@@ -89,13 +105,24 @@ fn held(pid: u32, asked: impl Fn(u64) -> bool) -> impl Iterator<Item = u64> {
     })
 }
 
+/// Those of the right users last, of those the youngest last: who has just connected mostly has just begun.
+fn by_likelihood(users: &HashSet<u32>) -> Vec<u32> {
+    let own = |pid: u32| {
+        let owner = fs::metadata(format!("/proc/{pid}")).map(|folder| folder.uid());
+        owner.is_ok_and(|owner| users.contains(&owner))
+    };
+    let mut pids: Vec<(bool, u32)> = processes().map(|pid| (own(pid), pid)).collect();
+    pids.sort_unstable();
+    pids.into_iter().map(|(_, pid)| pid).collect()
+}
+
 /// The furthest ancestor that holds the socket, too: descriptors are handed down.
-fn eldest(mut pid: u32, inode: u64) -> u32 {
+fn eldest(mut pid: u32, left: &mut usize, inode: u64) -> u32 {
     for _ in 0..ANCESTORS_MAX {
         let Some(parent) = super::image::parent(pid) else {
             break;
         };
-        if held(parent, |held| held == inode).next().is_none() {
+        if held(parent, left, |held| held == inode).next().is_none() {
             break;
         }
         pid = parent;
@@ -110,18 +137,64 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn own_sockets_are_found_with_and_without_a_guess() {
+    fn own_socket() -> (TcpListener, u64) {
         let socket = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let link = fs::read_link(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap();
         let text = link.to_string_lossy().into_owned();
-        let inode: u64 = text["socket:[".len()..text.len() - 1].parse().unwrap();
+        let inode = text["socket:[".len()..text.len() - 1].parse().unwrap();
+        (socket, inode)
+    }
+
+    /// Steps until nothing is missing, or everything that is was said to be.
+    fn all(search: &mut Search, wanted: &HashMap<u64, u32>, likely: &[u32]) -> Step {
+        let mut whole = Step::default();
+        let mut wanted = wanted.clone();
+        while !wanted.is_empty() {
+            let step = search.step(&wanted, likely.iter().copied());
+            wanted
+                .retain(|inode, _| !step.found.contains_key(inode) && !step.missed.contains(inode));
+            whole.found.extend(step.found);
+            whole.missed.extend(step.missed);
+        }
+        whole
+    }
+
+    #[test]
+    fn own_sockets_are_found_with_and_without_a_guess() {
+        let (_socket, inode) = own_socket();
         let own = std::process::id();
         let uid = fs::metadata("/proc/self").unwrap().uid();
         let wanted = HashMap::from([(inode, uid), (u64::MAX, uid)]);
-        let expected = HashMap::from([(inode, own)]);
-        assert_eq!(holders(&wanted, std::iter::empty()), expected);
-        assert_eq!(holders(&wanted, [u32::MAX, own].into_iter()), expected);
-        assert_eq!(all_holders(&HashSet::from([inode])), [(inode, own)]);
+        let expected = Step {
+            found: HashMap::from([(inode, own)]),
+            missed: vec![u64::MAX],
+        };
+        let mut search = Search::default();
+        assert_eq!(all(&mut search, &wanted, &[]), expected);
+        assert_eq!(all(&mut search, &wanted, &[u32::MAX, own]), expected);
+        assert!(search.round.is_empty() && search.asked.is_empty());
+    }
+
+    #[test]
+    fn a_step_ends_and_the_next_one_goes_on() {
+        let uid = fs::metadata("/proc/self").unwrap().uid();
+        let mut search = Search::default();
+        let wanted = HashMap::from([(u64::MAX, uid)]);
+        // Asked again and again, this process takes all that a step has.
+        let own = vec![std::process::id(); STEP_DESCRIPTORS];
+        let step = search.step(&wanted, own.iter().copied());
+        assert_eq!(
+            step,
+            Step::default(),
+            "nobody is missed before all were asked"
+        );
+        let before = search.round.len();
+        assert!(before > 0);
+        assert_eq!(all(&mut search, &wanted, &[]).missed, [u64::MAX]);
+        // What was asked for later is missed when all were asked for it.
+        search.step(&wanted, own.iter().copied());
+        let both = HashMap::from([(u64::MAX, uid), (u64::MAX - 1, uid)]);
+        search.step(&both, own.iter().copied());
+        assert_eq!(search.asked, HashSet::from([u64::MAX]));
     }
 }

@@ -1,23 +1,60 @@
 //! Listening sockets of this network namespace, as events, and whom a connection to one of them goes to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::holder;
+use super::holder::{self, STEP_DESCRIPTORS};
 use super::processes::Processes;
 use super::socket::Socket;
-use crate::event::{Body, Channel, End, EndKey, Event, ProcessKey, SocketState, TcpState, UnixNs};
+use crate::credit::Credit;
+use crate::event::{
+    Body, Channel, End, EndKey, Event, LossReason, ProcessKey, SocketState, TcpState, UnixNs,
+};
 
 /// How often the list is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Who holds a socket is asked again after so long: descriptors are handed on, closed, or open to us only now.
+const SEARCH_AGAIN: Duration = Duration::from_secs(30);
+/// Processes told of one socket: a server may have thousands of workers that inherited it.
+const HOLDERS_MAX: usize = 16;
+/// The share of one processor that searching may take: one in this many.
+const SHARE: u32 = 20;
+/// What may be saved up of it.
+const SAVED: Duration = Duration::from_millis(500);
 
 /// Those that were told.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    told: HashMap<u64, (SocketAddr, Vec<ProcessKey>)>,
+    told: HashMap<u64, Listener>,
     looked: Option<Instant>,
+    /// Processes that are still to be asked in the running search.
+    round: Vec<u32>,
+    /// What it looks for, and who was found so far.
+    asked: HashMap<u64, Vec<u32>>,
+    credit: Credit,
     netns: u32,
+}
+
+#[derive(Debug)]
+struct Listener {
+    address: SocketAddr,
+    /// It was there before us.
+    early: bool,
+    /// Somebody was told to listen there.
+    told: bool,
+    holders: Vec<ProcessKey>,
+    /// More hold it than were told, and that was counted.
+    cut: bool,
+    searched: Option<Instant>,
+}
+
+impl Listener {
+    fn is_to_be_searched(&self, now: Instant, processes: &Processes) -> bool {
+        let is_old = |searched: Instant| now.saturating_duration_since(searched) >= SEARCH_AGAIN;
+        self.searched.is_none_or(is_old)
+            || self.holders.iter().any(|holder| processes.is_gone(holder))
+    }
 }
 
 impl Listeners {
@@ -27,6 +64,9 @@ impl Listeners {
         Self {
             told: HashMap::new(),
             looked: None,
+            round: Vec::new(),
+            asked: HashMap::new(),
+            credit: Credit::new(SHARE, SAVED, Instant::now()),
             netns,
         }
     }
@@ -38,51 +78,124 @@ impl Listeners {
             .is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
     }
 
-    /// Tells which are new and which are gone; `sockets` are all that listen. The first look finds what was there before us.
+    /// Takes the list of all sockets that listen: tells which are gone, and has it searched who holds those that are new, or that
+    /// may have changed hands. The first look finds what was there before us.
     pub(super) fn look(
         &mut self,
         time: UnixNs,
         sockets: &[Socket],
-        processes: &mut Processes,
+        processes: &Processes,
         events: &mut Vec<Event>,
     ) {
-        let held = self.looked.replace(Instant::now()).is_none();
+        let now = Instant::now();
+        let early = self.looked.replace(now).is_none();
         let listening: HashMap<u64, SocketAddr> = sockets
             .iter()
             .filter(|socket| socket.inode != 0)
             .map(|socket| (socket.inode, socket.tuple.local))
             .collect();
         let netns = self.netns;
-        self.told.retain(|inode, (address, _)| {
-            let stays = listening.get(inode) == Some(address);
-            if !stays {
-                events.push(state(time, netns, *inode, *address, TcpState::Close, None));
+        self.told.retain(|inode, listener| {
+            let address = listener.address;
+            let stays = listening.get(inode) == Some(&address);
+            if !stays && listener.told {
+                events.push(state(time, netns, *inode, address, TcpState::Close, None));
             }
             stays
         });
-        let new: HashSet<u64> = listening
-            .keys()
-            .copied()
-            .filter(|inode| !self.told.contains_key(inode))
-            .collect();
-        for (inode, pid) in holder::all_holders(&new) {
-            let (Some(address), Some(process)) =
-                (listening.get(&inode), processes.name(time, pid, events))
-            else {
-                continue;
+        for (inode, address) in listening {
+            self.told.entry(inode).or_insert(Listener {
+                address,
+                early,
+                told: false,
+                holders: Vec::new(),
+                cut: false,
+                searched: None,
+            });
+        }
+        if self.asked.is_empty() {
+            let searched = self
+                .told
+                .iter()
+                .filter(|(_, listener)| listener.is_to_be_searched(now, processes));
+            self.asked = searched.map(|(inode, _)| (*inode, Vec::new())).collect();
+            self.round = if self.asked.is_empty() {
+                Vec::new()
+            } else {
+                holder::processes().collect()
             };
-            let known = self.told.entry(inode).or_insert((*address, Vec::new()));
-            known.1.push(process);
-            let mut event = state(
-                time,
-                netns,
-                inode,
-                *address,
-                TcpState::Listen,
-                Some(process),
-            );
+        }
+    }
+
+    /// Makes a step of the search for who holds what listens, if one is under way and there is time for it. Who was found is told
+    /// when all were asked.
+    pub(super) fn search(
+        &mut self,
+        time: UnixNs,
+        processes: &mut Processes,
+        events: &mut Vec<Event>,
+    ) {
+        if self.asked.is_empty() || !self.credit.is_left(Instant::now()) {
+            return;
+        }
+        let (round, asked) = (&mut self.round, &mut self.asked);
+        self.credit.pay(|| {
+            let mut left = STEP_DESCRIPTORS;
+            while left > 0
+                && let Some(pid) = round.pop()
+            {
+                let held: Vec<u64> =
+                    holder::held(pid, &mut left, |inode| asked.contains_key(&inode)).collect();
+                for inode in held {
+                    // One more than are told: then it shows that there are more.
+                    if let Some(holders) = asked.get_mut(&inode)
+                        && holders.last() != Some(&pid)
+                        && holders.len() <= HOLDERS_MAX
+                    {
+                        holders.push(pid);
+                    }
+                }
+            }
+        });
+        if self.round.is_empty() {
+            for (inode, holders) in std::mem::take(&mut self.asked) {
+                self.tell(time, inode, &holders, processes, events);
+            }
+        }
+    }
+
+    fn tell(
+        &mut self,
+        time: UnixNs,
+        inode: u64,
+        holders: &[u32],
+        processes: &mut Processes,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(listener) = self.told.get_mut(&inode) else {
+            return;
+        };
+        let again = listener.searched.replace(Instant::now()).is_some();
+        if holders.len() > HOLDERS_MAX && !std::mem::replace(&mut listener.cut, true) {
+            let reason = LossReason::TableFull;
+            let body = Body::Lost { reason, count: 1 };
+            events.push(Event { time, body });
+        }
+        let holders = holders.iter().take(HOLDERS_MAX);
+        let holders: Vec<ProcessKey> = holders
+            .filter_map(|pid| processes.name(time, *pid, events))
+            .collect();
+        let before = std::mem::replace(&mut listener.holders, holders);
+        listener.told |= !listener.holders.is_empty();
+        for holder in &listener.holders {
+            if before.contains(holder) {
+                continue;
+            }
+            let (address, process) = (listener.address, Some(*holder));
+            let mut event = state(time, self.netns, inode, address, TcpState::Listen, process);
             if let Body::SocketState(state) = &mut event.body {
-                state.held = held;
+                // Whoever holds it by now need not have opened it.
+                state.held = listener.early || again;
             }
             events.push(event);
         }
@@ -102,8 +215,8 @@ impl Listeners {
         let mut holders = self
             .told
             .values()
-            .filter(|(address, _)| serves(address))
-            .flat_map(|(_, holders)| holders);
+            .filter(|listener| serves(&listener.address))
+            .flat_map(|listener| &listener.holders);
         let only = *holders.next()?;
         holders.all(|other| *other == only).then_some(only)
     }
@@ -145,3 +258,6 @@ fn state(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,20 @@
 //! Whose a connection's two ends are.
 //!
-//! By the kernel's list of sockets, and the process that holds the socket. A socket that was just connected may not be
+//! By what the kernel says of the socket with its addresses, and the process that holds that socket. A socket that was just connected may not be
 //! accepted yet, and a short connection may be over before it is looked up: then it is whoever alone listens there, or
 //! nobody that we know. What this costs is bounded to a share of one processor.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::holder;
+use super::holder::Search;
 use super::listeners::Listeners;
 use super::processes::Processes;
 use super::socket::Sockets;
 use crate::credit::Credit;
 use crate::event::{Event, ProcessKey, Tuple, UnixNs};
+use crate::host::Addresses;
 use crate::kernel::clock::thread_time;
 
 /// The share of one processor that looking may take: one in this many.
@@ -22,7 +23,7 @@ const SHARE: u32 = 10;
 const SAVED: Duration = Duration::from_millis(500);
 /// Processes that were found last are asked first.
 const LIKELY_MAX: usize = 32;
-/// How long after a search for nothing the next one comes: a descriptor may be about to be given out.
+/// How long after a search for nothing was over the next one comes: a descriptor may be about to be given out.
 const SEARCH_AGAIN: Duration = Duration::from_millis(100);
 /// Such sockets remembered.
 const MISSED_MAX: usize = 1024;
@@ -101,8 +102,8 @@ pub(super) struct Owners {
     likely: VecDeque<u32>,
     /// Sockets that nobody was found to hold, and when.
     missed: HashMap<u64, Instant>,
-    addresses: Vec<IpAddr>,
-    addresses_read: Option<Instant>,
+    search: Search,
+    addresses: Addresses,
 }
 
 impl Default for Owners {
@@ -111,8 +112,8 @@ impl Default for Owners {
             credit: Credit::new(SHARE, SAVED, Instant::now()),
             likely: VecDeque::new(),
             missed: HashMap::new(),
-            addresses: Vec::new(),
-            addresses_read: None,
+            search: Search::default(),
+            addresses: Addresses::new(ADDRESSES_FOR),
         }
     }
 }
@@ -133,14 +134,14 @@ impl Owners {
             return;
         }
         let used = thread_time();
-        self.read_addresses();
+        self.addresses.refresh();
         let open = ends.iter().flat_map(|ends| {
             let open = [0, 1]
                 .into_iter()
                 .filter(|side| ends.owners[*side].is_none());
             open.map(|side| ends.tuple(side))
         });
-        let sockets = sockets.connected(open);
+        let sockets = sockets.connected(open, &self.addresses);
         let mut wanted = HashMap::new();
         for end in ends.iter_mut() {
             for side in [0, 1] {
@@ -158,16 +159,16 @@ impl Owners {
                 }
             }
         }
-        let holders = holder::holders(&wanted, self.likely.iter().rev().copied());
+        let step = self.search.step(&wanted, self.likely.iter().rev().copied());
         if self.missed.len() >= MISSED_MAX {
             self.missed.clear();
         }
-        let missed = wanted.keys().filter(|inode| !holders.contains_key(inode));
-        self.missed.extend(missed.map(|inode| (*inode, begun)));
+        let missed = step.missed.into_iter();
+        self.missed.extend(missed.map(|inode| (inode, begun)));
         for end in ends.iter_mut() {
             for side in [0, 1] {
                 let socket = sockets.get(&end.tuple(side));
-                let Some(pid) = socket.and_then(|socket| holders.get(&socket.inode)) else {
+                let Some(pid) = socket.and_then(|socket| step.found.get(&socket.inode)) else {
                     continue;
                 };
                 if end.owners[side].is_none()
@@ -184,7 +185,7 @@ impl Owners {
 
     /// It has taken too long: says what can be said without looking.
     pub(super) fn settle(&mut self, ends: &mut Ends, listeners: &Listeners) {
-        self.read_addresses();
+        self.addresses.refresh();
         for side in [0, 1] {
             if ends.owners[side].is_none() {
                 ends.owners[side] = Some(self.without_socket(ends, side, listeners));
@@ -195,7 +196,7 @@ impl Owners {
 
     fn without_socket(&self, ends: &Ends, side: usize, listeners: &Listeners) -> Owner {
         let address = ends.addresses[side];
-        if !address.ip().is_loopback() && !self.addresses.contains(&address.ip()) {
+        if !self.addresses.has(address.ip()) {
             return Owner::Remote;
         }
         match listeners.only(address) {
@@ -216,18 +217,6 @@ impl Owners {
             self.likely.pop_front();
         }
         self.likely.push_back(pid);
-    }
-
-    fn read_addresses(&mut self) {
-        if self
-            .addresses_read
-            .is_none_or(|read| read.elapsed() >= ADDRESSES_FOR)
-        {
-            self.addresses_read = Some(Instant::now());
-            let interfaces = pnet_datalink::interfaces().into_iter();
-            let networks = interfaces.flat_map(|interface| interface.ips);
-            self.addresses = networks.map(|net| net.ip().to_canonical()).collect();
-        }
     }
 }
 

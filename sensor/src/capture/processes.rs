@@ -56,6 +56,13 @@ impl Processes {
         Some(process)
     }
 
+    /// Whether a process that was told is gone by now.
+    #[must_use]
+    pub(super) fn is_gone(&self, process: &ProcessKey) -> bool {
+        // Of a full table it does not show.
+        self.told.len() < PROCESSES_MAX && !self.told.contains_key(process)
+    }
+
     /// Tells which of them are gone.
     pub(super) fn look_after(&mut self, time: UnixNs, events: &mut Vec<Event>) {
         let living: HashSet<u32> = holder::processes().collect();

@@ -5,10 +5,12 @@
 //! milliseconds.
 
 use std::collections::HashMap;
+use std::io;
 
 use super::diag::Diag;
 use super::list::list;
 use crate::event::Tuple;
+use crate::host::Addresses;
 
 /// States of a socket that can be waiting to be accepted (include/net/tcp_states.h): `TCP_ESTABLISHED`, `TCP_SYN_RECV`,
 /// and `TCP_CLOSE_WAIT` once the other side has said all it had to say.
@@ -67,22 +69,35 @@ impl Sockets {
         list().into_iter().filter(Socket::is_listening).collect()
     }
 
-    /// Those of these addresses that there are.
+    /// Those of these addresses that there are. `own`: the addresses of this namespace.
     #[must_use]
     pub(super) fn connected(
         &mut self,
         tuples: impl Iterator<Item = Tuple>,
+        own: &Addresses,
     ) -> HashMap<Tuple, Socket> {
         let tuples: Vec<Tuple> = tuples.collect();
         if let Some(diag) = &mut self.diag {
-            let asked: Result<Vec<_>, _> =
-                tuples.iter().map(|tuple| diag.connected(tuple)).collect();
+            let asked: Result<Vec<_>, _> = tuples
+                .iter()
+                .map(|tuple| connected(diag, tuple, own))
+                .collect();
             if let Ok(found) = asked {
                 return by_tuple(found.into_iter().flatten());
             }
         }
         by_tuple(list().into_iter().filter(|socket| !socket.is_listening()))
     }
+}
+
+/// A socket by its addresses; one that is bound to an interface (SO_BINDTODEVICE, a VRF, IPv6 of one link) by that, too.
+fn connected(diag: &mut Diag, tuple: &Tuple, own: &Addresses) -> io::Result<Option<Socket>> {
+    for interface in std::iter::once(0).chain(own.interfaces_of(tuple.local.ip())) {
+        if let Some(socket) = diag.connected(tuple, interface)? {
+            return Ok(Some(socket));
+        }
+    }
+    Ok(None)
 }
 
 fn by_tuple(sockets: impl Iterator<Item = Socket>) -> HashMap<Tuple, Socket> {
@@ -92,6 +107,8 @@ fn by_tuple(sockets: impl Iterator<Item = Socket>) -> HashMap<Tuple, Socket> {
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use super::*;
 
@@ -104,9 +121,23 @@ mod tests {
         }
     }
 
-    /// By the kernel's answers and by its lists, whichever of them a machine has.
-    fn ways() -> [Sockets; 2] {
-        [Sockets::open(), Sockets { diag: None }]
+    fn own() -> Addresses {
+        let mut own = Addresses::new(Duration::from_secs(60));
+        own.refresh();
+        own
+    }
+
+    /// By the kernel's answers and by its lists. A machine that does not answer says so.
+    fn ways() -> Vec<Sockets> {
+        let list = Sockets { diag: None };
+        let Some(diag) = Diag::open() else {
+            assert!(std::env::var_os("CI").is_none(), "no sock_diag in CI");
+            eprintln!(
+                "SKIPPED: this kernel does not answer sock_diag for TCP; its lists alone are tested"
+            );
+            return vec![list];
+        };
+        vec![Sockets { diag: Some(diag) }, list]
     }
 
     #[test]
@@ -120,7 +151,7 @@ mod tests {
             let (server, _) = listener.accept().unwrap();
             let ends = [tuple(&client), tuple(&server)];
             for mut sockets in ways() {
-                let connected = sockets.connected(ends.into_iter());
+                let connected = sockets.connected(ends.into_iter(), &own());
                 for end in ends {
                     assert_ne!(connected[&end].inode, 0, "{sockets:?}");
                 }
@@ -134,6 +165,36 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_is_bound_to_an_interface_is_found() {
+        const BOUND: &str = "import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo')
+s.connect(('127.0.0.1', int(sys.argv[1])))
+sys.stdin.read()
+";
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let mut client = Command::new("python3")
+            .args(["-c", BOUND, &port])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let far = tuple(&server);
+        let near = Tuple {
+            local: far.remote,
+            remote: far.local,
+        };
+        for mut sockets in ways() {
+            let found = sockets.connected([near].into_iter(), &own());
+            let inode = found.get(&near).map_or(0, |socket| socket.inode);
+            assert_ne!(inode, 0, "{sockets:?}");
+        }
+        client.kill().unwrap();
+        client.wait().unwrap();
+    }
+
+    #[test]
     fn who_was_not_accepted_is_waited_for_and_who_closed_is_not() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -143,13 +204,13 @@ mod tests {
             remote: near.local,
         };
         for mut sockets in ways() {
-            let waiting = sockets.connected([far].into_iter())[&far];
+            let waiting = sockets.connected([far].into_iter(), &own())[&far];
             assert!(waiting.is_to_be_accepted(), "{waiting:?}");
         }
         drop(client);
         for mut sockets in ways() {
             // The other side has not closed, so that this one is kept by the kernel.
-            let closed = sockets.connected([near].into_iter())[&near];
+            let closed = sockets.connected([near].into_iter(), &own())[&near];
             assert_eq!(closed.inode, 0);
             assert!(!closed.is_to_be_accepted(), "{closed:?}");
             let absent = Tuple {
@@ -158,7 +219,7 @@ mod tests {
             };
             assert!(
                 !sockets
-                    .connected([absent].into_iter())
+                    .connected([absent].into_iter(), &own())
                     .contains_key(&absent)
             );
         }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use super::digest::Digests;
 use super::path::{open_of, read_bounded, text_of};
 use super::unix::UnixLists;
-use super::{Host, UnixList, sockets};
+use super::{Addresses, Host, UnixList, sockets};
 use crate::event::Exec;
 use crate::process::container::{self, Container};
 
 /// Longest file that is read for a package's name and version, in bytes.
 const TEXT_BYTES_MAX: u64 = 256 * 1024;
+/// Addresses that are told.
+const ADDRESSES_MAX: usize = 64;
 /// How long the list of users and of addresses is believed.
 const REFRESH: Duration = Duration::from_secs(10);
 
@@ -23,8 +25,7 @@ pub struct LiveHost {
     users_read: Option<Instant>,
     groups: HashMap<u32, String>,
     groups_read: Option<Instant>,
-    addresses: Vec<IpAddr>,
-    addresses_read: Option<Instant>,
+    addresses: Addresses,
     digests: Digests,
     unix: UnixLists,
     netns: Option<u32>,
@@ -41,8 +42,7 @@ impl LiveHost {
             users_read: None,
             groups: HashMap::new(),
             groups_read: None,
-            addresses: Vec::new(),
-            addresses_read: None,
+            addresses: Addresses::new(REFRESH),
             digests: Digests::start()?,
             unix: UnixLists::default(),
             // Of the first process: the sensor itself may run in a container.
@@ -77,16 +77,8 @@ impl Host for LiveHost {
     }
 
     fn addresses(&mut self) -> Vec<IpAddr> {
-        if is_old(self.addresses_read) {
-            self.addresses_read = Some(Instant::now());
-            let interfaces = pnet_datalink::interfaces().into_iter();
-            self.addresses = interfaces
-                .flat_map(|interface| interface.ips)
-                .map(|net| net.ip())
-                .take(64)
-                .collect();
-        }
-        self.addresses.clone()
+        self.addresses.refresh();
+        self.addresses.iter().take(ADDRESSES_MAX).collect()
     }
 
     fn netns(&mut self) -> Option<u32> {
