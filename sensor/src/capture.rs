@@ -1,8 +1,8 @@
 //! Plain HTTP on the interfaces, where eBPF cannot be used: packets → the same events.
 //!
 //! `segment`: packet → TCP segment. `numbers`, `stream`: segments → bytes in order. `reading`: which connections are HTTP.
-//! `table`: all connections. Those take bytes and time and do no I/O. `socket` (by `diag`, or `list`): what the kernel says
-//! of sockets; `holder`, `image`: what /proc says of processes; `owner`, `processes`, `listeners`: what of it is told when.
+//! `table`: all connections. Those take bytes and time and do no I/O. `socket` (by `diag`, or lists in /proc): what the kernel
+//! says of sockets; `holder`, `image`: what /proc says of processes; `owner`, `processes`, `listeners`: what of it is told when.
 //!
 //! What is captured waits, in order, until it is known whose it is: half a second at most. Of a connection with both
 //! ends here the sender's bytes are told, and that the other one reads them.
@@ -10,7 +10,6 @@
 mod diag;
 mod holder;
 mod image;
-mod list;
 mod listeners;
 mod numbers;
 mod owner;
@@ -33,6 +32,7 @@ use crate::event::{
     TcpState, Transfer, UnixNs,
 };
 use crate::flow::Side;
+use crate::host;
 use crate::kernel::packet;
 pub use crate::kernel::packet::PacketError;
 use listeners::Listeners;
@@ -69,7 +69,7 @@ const CAPTURED: u32 = u32::MAX - 2;
 const LISTENING: u32 = u32::MAX - 3;
 
 /// A connection whose bytes are told.
-struct Conversation {
+struct CapturedFlow {
     ends: Ends,
     since: Instant,
     /// By sending side: it was told who reads.
@@ -81,7 +81,7 @@ pub struct Capture {
     socket: OwnedFd,
     packets: Box<dyn DataLinkReceiver>,
     table: ConnectionTable,
-    conversations: HashMap<ConnectionId, Conversation>,
+    flows: HashMap<ConnectionId, CapturedFlow>,
     /// Those whose ends are not known yet, the oldest first.
     unsettled: Vec<ConnectionId>,
     /// What was seen and not told, in order.
@@ -121,14 +121,15 @@ impl Capture {
         let Link::Ethernet(_, packets) = link else {
             return Err(refused("receive packets")(ErrorKind::Unsupported.into()));
         };
-        let netns = own_netns();
+        // 0 where /proc does not tell.
+        let netns = host::netns("self").unwrap_or(0);
         // From here on the kernel stamps packets.
         packet::stamp(socket.as_fd());
         Ok(Self {
             socket,
             packets,
             table: ConnectionTable::new(Limits::default()),
-            conversations: HashMap::new(),
+            flows: HashMap::new(),
             unsettled: Vec::new(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -248,12 +249,12 @@ impl Capture {
     fn hold(&mut self, time: UnixNs, seen: Vec<Seen>) {
         for seen in seen {
             if let Seen::Http(id, addresses) = seen {
-                let conversation = Conversation {
+                let flow = CapturedFlow {
                     ends: Ends::new(addresses),
                     since: Instant::now(),
                     reader_told: [false; 2],
                 };
-                self.conversations.insert(id, conversation);
+                self.flows.insert(id, flow);
                 self.unsettled.push(id);
                 continue;
             }
@@ -269,14 +270,14 @@ impl Capture {
             return;
         }
         // Taken out of the table for as long as they are looked up: there may be thousands in it that are known.
-        let mut looked_up: Vec<(ConnectionId, Conversation)> = self
+        let mut looked_up: Vec<(ConnectionId, CapturedFlow)> = self
             .unsettled
             .iter()
-            .filter_map(|id| self.conversations.remove_entry(id))
+            .filter_map(|id| self.flows.remove_entry(id))
             .collect();
         let mut ends: Vec<&mut Ends> = looked_up
             .iter_mut()
-            .map(|(_, conversation)| &mut conversation.ends)
+            .map(|(_, flow)| &mut flow.ends)
             .collect();
         self.owners.look(
             time,
@@ -288,22 +289,22 @@ impl Capture {
         );
         let crowded = self.held_bytes > HELD_BYTES_MAX;
         self.unsettled.clear();
-        for (id, mut conversation) in looked_up {
-            if crowded || conversation.since.elapsed() >= held_for {
-                self.owners.settle(&mut conversation.ends, &self.listeners);
+        for (id, mut flow) in looked_up {
+            if crowded || flow.since.elapsed() >= held_for {
+                self.owners.settle(&mut flow.ends, &self.listeners);
             }
-            if !conversation.ends.is_settled() {
+            if !flow.ends.is_settled() {
                 self.unsettled.push(id);
             }
-            self.conversations.insert(id, conversation);
+            self.flows.insert(id, flow);
         }
     }
 
     /// Tells what was seen, up to the first thing of which it is not known whose it is.
     fn tell(&mut self, events: &mut Vec<Event>) {
         while let Some((_, seen)) = self.held.front() {
-            let conversation = self.conversations.get(&id(seen));
-            if conversation.is_some_and(|conversation| !conversation.ends.is_settled()) {
+            let flow = self.flows.get(&id(seen));
+            if flow.is_some_and(|flow| !flow.ends.is_settled()) {
                 return;
             }
             let Some((time, seen)) = self.held.pop_front() else {
@@ -311,13 +312,13 @@ impl Capture {
             };
             self.held_bytes -= cost(&seen);
             let (id, over) = (id(&seen), matches!(seen, Seen::Closed(_)));
-            if let Some(conversation) = self.conversations.get_mut(&id)
-                && !conversation.is_of(self.own_pid)
+            if let Some(flow) = self.flows.get_mut(&id)
+                && !flow.is_of(self.own_pid)
             {
-                conversation.tell(time, id, seen, self.netns, events);
+                flow.tell(time, id, seen, self.netns, events);
             }
             if over {
-                self.conversations.remove(&id);
+                self.flows.remove(&id);
             }
         }
     }
@@ -332,7 +333,7 @@ impl Capture {
     }
 }
 
-impl Conversation {
+impl CapturedFlow {
     /// One of its ends is this process's.
     fn is_of(&self, pid: u32) -> bool {
         let processes = self.ends.owners.iter().flatten();
@@ -471,13 +472,6 @@ fn every_interface() -> NetworkInterface {
         ips: Vec::new(),
         flags: 0,
     }
-}
-
-/// namespaces(7): the inode of this process's network namespace; 0 where /proc does not tell.
-fn own_netns() -> u32 {
-    use std::os::unix::fs::MetadataExt as _;
-    let namespace = std::fs::metadata("/proc/self/ns/net");
-    namespace.map_or(0, |namespace| u32::try_from(namespace.ino()).unwrap_or(0))
 }
 
 fn now() -> UnixNs {

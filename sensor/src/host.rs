@@ -8,12 +8,15 @@ mod digest;
 mod live;
 mod path;
 mod sockets;
+mod tcp;
 mod unix;
 
 pub(crate) use addresses::Addresses;
 pub use live::LiveHost;
 pub(crate) use path::read_bounded;
 pub use sockets::UnixSocket;
+pub(crate) use sockets::netns;
+pub(crate) use tcp::{TcpSocket, tcp_sockets};
 pub use unix::UnixList;
 
 use std::collections::HashSet;

@@ -19,8 +19,8 @@ use rustix::net::{
     sockopt,
 };
 
-use super::socket::Socket;
 use crate::event::Tuple;
+use crate::host::TcpSocket;
 
 /// The kernel answers before `send` returns; this is for one that does not.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(200);
@@ -68,7 +68,7 @@ impl Diag {
     ///
     /// # Errors
     /// The kernel did not answer, or refused.
-    pub(super) fn listening(&mut self) -> io::Result<Vec<Socket>> {
+    pub(super) fn listening(&mut self) -> io::Result<Vec<TcpSocket>> {
         let mut found = Vec::new();
         for ids in [SocketId::new_v4(), SocketId::new_v6()] {
             self.ask(NLM_F_DUMP, StateFlags::LISTEN, ids)?;
@@ -78,7 +78,7 @@ impl Diag {
                 }
             })?;
         }
-        found.retain(Socket::is_listening);
+        found.retain(TcpSocket::is_listening);
         Ok(found)
     }
 
@@ -92,7 +92,7 @@ impl Diag {
         &mut self,
         tuple: &Tuple,
         interface: u32,
-    ) -> io::Result<Option<Socket>> {
+    ) -> io::Result<Option<TcpSocket>> {
         let id = SocketId {
             source_port: tuple.local.port(),
             destination_port: tuple.remote.port(),
@@ -137,7 +137,7 @@ impl Diag {
     }
 
     /// Reads what belongs to the last question: one socket, or all up to the end of the list.
-    fn answers(&mut self, mut found: impl FnMut(Socket)) -> io::Result<()> {
+    fn answers(&mut self, mut found: impl FnMut(TcpSocket)) -> io::Result<()> {
         loop {
             let (length, _) = rustix::net::recv(
                 &self.socket,
@@ -180,11 +180,11 @@ fn refusal(code: i32) -> io::Result<()> {
     }
 }
 
-fn socket(response: &InetResponse) -> Socket {
+fn socket(response: &InetResponse) -> TcpSocket {
     let header = &response.header;
     let id = &header.socket_id;
     let address = |ip: IpAddr, port| SocketAddr::new(ip.to_canonical(), port);
-    Socket {
+    TcpSocket {
         tuple: Tuple {
             local: address(id.source_address, id.source_port),
             remote: address(id.destination_address, id.destination_port),

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::holder::{self, STEP_DESCRIPTORS};
 use super::processes::Processes;
-use super::socket::Socket;
 use crate::credit::Credit;
 use crate::event::{
     Body, Channel, End, EndKey, Event, LossReason, ProcessKey, SocketState, TcpState, UnixNs,
 };
+use crate::host::TcpSocket;
 
 /// How often the list is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl Listeners {
     pub(super) fn look(
         &mut self,
         time: UnixNs,
-        sockets: &[Socket],
+        sockets: &[TcpSocket],
         processes: &Processes,
         events: &mut Vec<Event>,
     ) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::holder::Search;
 use super::listeners::Listeners;
 use super::processes::Processes;
-use super::socket::Sockets;
+use super::socket::{Sockets, is_to_be_accepted};
 use crate::credit::Credit;
 use crate::event::{Event, ProcessKey, Tuple, UnixNs};
 use crate::host::Addresses;
@@ -154,7 +154,7 @@ impl Owners {
                             wanted.insert(socket.inode, socket.uid);
                         }
                     }
-                    Some(socket) if socket.is_to_be_accepted() => {}
+                    Some(socket) if is_to_be_accepted(socket) => {}
                     _ => end.owners[side] = Some(self.without_socket(end, side, listeners)),
                 }
             }

@@ -1,48 +1,23 @@
 //! The TCP sockets of this network namespace.
 //!
-//! The kernel is asked for each one (`diag`): that costs the same however many there are. Its lists in /proc (`list`) are
-//! for where it cannot be asked: to read one, the kernel walks a table that is sized by the machine's memory, for
+//! The kernel is asked for each one (`diag`): that costs the same however many there are. Its lists in /proc (`host::tcp_sockets`)
+//! are for where it cannot be asked: to read one, the kernel walks a table that is sized by the machine's memory, for
 //! milliseconds.
 
 use std::collections::HashMap;
 use std::io;
 
 use super::diag::Diag;
-use super::list::list;
 use crate::event::Tuple;
-use crate::host::Addresses;
+use crate::host::{Addresses, TcpSocket, tcp_sockets};
 
 /// States of a socket that can be waiting to be accepted (include/net/tcp_states.h): `TCP_ESTABLISHED`, `TCP_SYN_RECV`,
 /// and `TCP_CLOSE_WAIT` once the other side has said all it had to say.
 const ACCEPTABLE: [u8; 3] = [1, 3, 8];
-/// `TCP_LISTEN`.
-const LISTEN: u8 = 10;
-
-/// One socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Socket {
-    /// Its addresses; a listening one has port 0 on the other side.
-    pub(super) tuple: Tuple,
-    /// include/net/tcp_states.h.
-    pub(super) state: u8,
-    /// Who made it.
-    pub(super) uid: u32,
-    /// Its number; 0 while no process has it: not accepted yet, or closed.
-    pub(super) inode: u64,
-}
-
-impl Socket {
-    /// It waits for connections.
-    #[must_use]
-    pub(super) const fn is_listening(&self) -> bool {
-        self.state == LISTEN
-    }
-
-    /// No process has it yet; one that was closed by its process stays without.
-    #[must_use]
-    pub(super) fn is_to_be_accepted(&self) -> bool {
-        self.inode == 0 && ACCEPTABLE.contains(&self.state)
-    }
+/// No process has it yet; one that was closed by its process stays without.
+#[must_use]
+pub(super) fn is_to_be_accepted(socket: &TcpSocket) -> bool {
+    socket.inode == 0 && ACCEPTABLE.contains(&socket.state)
 }
 
 /// Where sockets are looked up.
@@ -60,13 +35,16 @@ impl Sockets {
 
     /// Those that listen.
     #[must_use]
-    pub(super) fn listening(&mut self) -> Vec<Socket> {
+    pub(super) fn listening(&mut self) -> Vec<TcpSocket> {
         if let Some(diag) = &mut self.diag
             && let Ok(sockets) = diag.listening()
         {
             return sockets;
         }
-        list().into_iter().filter(Socket::is_listening).collect()
+        tcp_sockets("self")
+            .into_iter()
+            .filter(TcpSocket::is_listening)
+            .collect()
     }
 
     /// Those of these addresses that there are. `own`: the addresses of this namespace.
@@ -75,7 +53,7 @@ impl Sockets {
         &mut self,
         tuples: impl Iterator<Item = Tuple>,
         own: &Addresses,
-    ) -> HashMap<Tuple, Socket> {
+    ) -> HashMap<Tuple, TcpSocket> {
         let tuples: Vec<Tuple> = tuples.collect();
         if let Some(diag) = &mut self.diag {
             let asked: Result<Vec<_>, _> = tuples
@@ -86,12 +64,16 @@ impl Sockets {
                 return by_tuple(found.into_iter().flatten());
             }
         }
-        by_tuple(list().into_iter().filter(|socket| !socket.is_listening()))
+        by_tuple(
+            tcp_sockets("self")
+                .into_iter()
+                .filter(|socket| !socket.is_listening()),
+        )
     }
 }
 
 /// A socket by its addresses; one that is bound to an interface (SO_BINDTODEVICE, a VRF, IPv6 of one link) by that, too.
-fn connected(diag: &mut Diag, tuple: &Tuple, own: &Addresses) -> io::Result<Option<Socket>> {
+fn connected(diag: &mut Diag, tuple: &Tuple, own: &Addresses) -> io::Result<Option<TcpSocket>> {
     for interface in std::iter::once(0).chain(own.interfaces_of(tuple.local.ip())) {
         if let Some(socket) = diag.connected(tuple, interface)? {
             return Ok(Some(socket));
@@ -100,7 +82,7 @@ fn connected(diag: &mut Diag, tuple: &Tuple, own: &Addresses) -> io::Result<Opti
     Ok(None)
 }
 
-fn by_tuple(sockets: impl Iterator<Item = Socket>) -> HashMap<Tuple, Socket> {
+fn by_tuple(sockets: impl Iterator<Item = TcpSocket>) -> HashMap<Tuple, TcpSocket> {
     sockets.map(|socket| (socket.tuple, socket)).collect()
 }
 
@@ -159,7 +141,7 @@ mod tests {
                 let at = listener.local_addr().unwrap();
                 let here = all.iter().filter(|socket| socket.tuple.local == at);
                 assert_eq!(here.count(), 1, "{sockets:?}: {all:?}");
-                assert!(all.iter().all(Socket::is_listening));
+                assert!(all.iter().all(TcpSocket::is_listening));
             }
         }
     }
@@ -205,14 +187,14 @@ sys.stdin.read()
         };
         for mut sockets in ways() {
             let waiting = sockets.connected([far].into_iter(), &own())[&far];
-            assert!(waiting.is_to_be_accepted(), "{waiting:?}");
+            assert!(is_to_be_accepted(&waiting), "{waiting:?}");
         }
         drop(client);
         for mut sockets in ways() {
             // The other side has not closed, so that this one is kept by the kernel.
             let closed = sockets.connected([near].into_iter(), &own())[&near];
             assert_eq!(closed.inode, 0);
-            assert!(!closed.is_to_be_accepted(), "{closed:?}");
+            assert!(!is_to_be_accepted(&closed), "{closed:?}");
             let absent = Tuple {
                 local: near.local,
                 remote: near.local,

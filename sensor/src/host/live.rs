@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::digest::Digests;
 use super::path::{open_of, read_bounded, text_of};
+use super::tcp::{TcpSocket, tcp_sockets};
 use super::unix::UnixLists;
 use super::{Addresses, Host, UnixList, sockets};
 use crate::event::Exec;
@@ -94,7 +95,9 @@ impl Host for LiveHost {
     }
 
     fn tcp_listening(&mut self) -> HashSet<u64> {
-        sockets::tcp_listening()
+        let sockets = tcp_sockets("1").into_iter();
+        let listening = sockets.filter(TcpSocket::is_listening);
+        listening.map(|socket| socket.inode).collect()
     }
 
     fn socket_access(&mut self, pid: u32, path: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Names of unix sockets and which sockets listen, as /proc lists them for one network namespace.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 
 use super::path::{Mounts, read_bounded};
 
@@ -9,8 +9,6 @@ use super::path::{Mounts, read_bounded};
 const LIST_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// `__SO_ACCEPTCON` (include/uapi/linux/net.h): it listens.
 const LISTENING: u64 = 1 << 16;
-/// `TCP_LISTEN` as /proc/net/tcp prints it.
-const TCP_LISTEN: &str = "0A";
 
 /// A unix socket as its network namespace lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,27 +62,8 @@ fn parse_unix(list: &str) -> HashMap<u64, UnixSocket> {
     sockets
 }
 
-/// Inode numbers of TCP sockets that listen in the first process's network namespace.
-pub(super) fn tcp_listening() -> HashSet<u64> {
-    ["/proc/1/net/tcp", "/proc/1/net/tcp6"]
-        .into_iter()
-        .filter_map(|path| read_bounded(path, LIST_BYTES_MAX))
-        .flat_map(|list| parse_tcp(&list))
-        .collect()
-}
-
-/// proc(5), /proc/net/tcp: the fourth field is the state, the tenth the inode.
-fn parse_tcp(list: &str) -> Vec<u64> {
-    let inode = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        (fields.nth(3)? == TCP_LISTEN).then_some(())?;
-        fields.nth(5)?.parse().ok()
-    };
-    list.lines().skip(1).filter_map(inode).collect()
-}
-
 /// The network namespace of a process. namespaces(7): `net:[4026531840]`.
-pub(super) fn netns(process: &str) -> Option<u32> {
+pub(crate) fn netns(process: &str) -> Option<u32> {
     let link = std::fs::read_link(format!("/proc/{process}/ns/net")).ok()?;
     let text = link.to_string_lossy().into_owned();
     text.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
@@ -142,17 +121,6 @@ broken
             assert_eq!(named, Some("socket:[17001]"), "{list}");
             assert!(sockets[&17001].listening, "{list}");
         }
-    }
-
-    #[test]
-    fn tcp_sockets_that_listen() {
-        let list = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4242 1 0 100 0
-   1: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 4243 1 0 100 0
-short 0A
-";
-        assert_eq!(parse_tcp(list), [4242]);
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn of_many_who_hold_a_socket_some_are_told_and_the_rest_is_counted_once() {
 #[test]
 fn what_nobody_holds_whom_we_see_is_not_searched_for_at_each_look() {
     let mut host = Host::new();
-    let hidden = Socket {
+    let hidden = TcpSocket {
         tuple: crate::event::Tuple {
             local: "127.0.0.1:1".parse().unwrap(),
             remote: "0.0.0.0:0".parse().unwrap(),

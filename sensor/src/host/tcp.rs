@@ -1,26 +1,48 @@
-//! The TCP sockets of this network namespace, as /proc lists them.
+//! TCP sockets, as /proc lists them for one network namespace.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::socket::Socket;
+use super::path::read_bounded;
 use crate::event::Tuple;
-use crate::host::read_bounded;
 
 /// Longest list that is read, in bytes: about 200,000 sockets.
 const LIST_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// `TCP_LISTEN` (include/net/tcp_states.h).
+const LISTEN: u8 = 10;
 
-/// All of them.
+/// One socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpSocket {
+    /// Its addresses; a listening one has port 0 on the other side.
+    pub(crate) tuple: Tuple,
+    /// include/net/tcp_states.h.
+    pub(crate) state: u8,
+    /// Who made it.
+    pub(crate) uid: u32,
+    /// Its number; 0 while no process has it: not accepted yet, or closed.
+    pub(crate) inode: u64,
+}
+
+impl TcpSocket {
+    /// It waits for connections.
+    #[must_use]
+    pub(crate) const fn is_listening(&self) -> bool {
+        self.state == LISTEN
+    }
+}
+
+/// All that a process (a number, or `self`) could see.
 #[must_use]
-pub(super) fn list() -> Vec<Socket> {
-    ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
+pub(crate) fn tcp_sockets(process: &str) -> Vec<TcpSocket> {
+    ["tcp", "tcp6"]
         .into_iter()
-        .filter_map(|path| read_bounded(path, LIST_BYTES_MAX))
+        .filter_map(|list| read_bounded(&format!("/proc/{process}/net/{list}"), LIST_BYTES_MAX))
         .flat_map(|list| parse(&list))
         .collect()
 }
 
 /// proc(5), /proc/net/tcp: `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode …`.
-fn parse(list: &str) -> Vec<Socket> {
+fn parse(list: &str) -> Vec<TcpSocket> {
     let socket = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let local = address(fields.nth(1)?)?;
@@ -28,7 +50,7 @@ fn parse(list: &str) -> Vec<Socket> {
         let state = u8::from_str_radix(fields.next()?, 16).ok()?;
         let uid = fields.nth(3)?.parse().ok()?;
         let inode = fields.nth(1)?.parse().ok()?;
-        Some(Socket {
+        Some(TcpSocket {
             tuple: Tuple { local, remote },
             state,
             uid,
@@ -72,7 +94,7 @@ mod tests {
    3: 0100007F 0200007F:9999 01 0 0 0 0 0 4243
 short 0A
 ";
-        let named = |local: &str, remote: &str, state, uid, inode| Socket {
+        let named = |local: &str, remote: &str, state, uid, inode| TcpSocket {
             tuple: Tuple {
                 local: local.parse().unwrap(),
                 remote: remote.parse().unwrap(),
