@@ -99,13 +99,14 @@ impl UnixLists {
         }
     }
 
+    /// Sockets in all lists.
+    fn kept(&self) -> usize {
+        self.lists.values().map(|(_, sockets)| sockets.len()).sum()
+    }
+
     fn keep(&mut self, netns: u32, now: Instant, sockets: &Arc<HashMap<u64, UnixSocket>>) {
         self.lists.remove(&netns);
-        let kept = |lists: &HashMap<u32, (Instant, Arc<HashMap<u64, UnixSocket>>)>| {
-            let counts = lists.values().map(|(_, sockets)| sockets.len());
-            counts.sum::<usize>()
-        };
-        while self.lists.len() >= LISTS_MAX || kept(&self.lists) > SOCKETS_MAX {
+        while self.lists.len() >= LISTS_MAX || self.kept() > SOCKETS_MAX {
             let oldest = self.lists.iter().min_by_key(|(_, (read, _))| *read);
             let Some(oldest) = oldest.map(|(netns, _)| *netns) else {
                 break;
