@@ -142,7 +142,7 @@ LEFT JOIN
     ) AS l
 ) AS t ON h.host = t.host;
 
--- What a sensor could not read, and why; the last word on each process and thing.
+-- What a sensor could not read, and why; the last word on each process, and of its present run on the host as a whole.
 CREATE OR REPLACE VIEW coverage {on_cluster} AS
 SELECT
     c.host AS host, -- Host.
@@ -157,6 +157,9 @@ SELECT
     min(c.time) AS first_seen, -- First report.
     max(c.time) AS last_seen -- Last report.
 FROM coverage_fact AS c
+WHERE c.pid IS NOT NULL
+    OR (c.host, c.run) IN (SELECT r.host, r.run FROM sensor_hello AS r FINAL)
+    OR c.host NOT IN (SELECT r.host FROM sensor_hello AS r FINAL WHERE r.run != '')
 GROUP BY c.host, c.what, c.pid, c.exe;
 
 -- One row for each listener: an address, port and network namespace of a host on which something listens, or listened.

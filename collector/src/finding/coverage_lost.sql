@@ -38,11 +38,18 @@ FROM
         [] AS points, [] AS grown, d.last AS first, d.last AS last
     FROM
     (
-        SELECT c.host AS host, c.what AS what, max(c.time) AS last
-        FROM coverage_fact AS c
-        WHERE c.pid IS NULL
+        -- What an earlier run said tells only that it could be had: what the present one does not speak of, it does not need.
+        SELECT c.host AS host, c.what AS what, maxIf(c.time, c.present) AS last
+        FROM
+        (
+            SELECT f.host AS host, f.what AS what, f.state AS state, f.time AS time, f.sequence AS sequence, f.position AS position,
+                   (f.host, f.run) IN (SELECT r.host, r.run FROM sensor_hello AS r FINAL)
+                       OR f.host NOT IN (SELECT r.host FROM sensor_hello AS r FINAL WHERE r.run != '') AS present
+            FROM coverage_fact AS f
+            WHERE f.pid IS NULL
+        ) AS c
         GROUP BY c.host, c.what
-        HAVING argMax(c.state, tuple(c.time, c.sequence, c.position)) = 'detached'
+        HAVING argMaxIf(c.state, tuple(c.time, c.sequence, c.position), c.present) = 'detached'
             AND (c.what = 'probes' OR countIf(c.state = 'decoded') > 0)
     ) AS d
 ) AS g

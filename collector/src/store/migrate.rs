@@ -13,7 +13,7 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 7] = [
+const STEPS: [(&str, &str); 8] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
@@ -30,6 +30,10 @@ const STEPS: [(&str, &str); 7] = [
         include_str!("../../schema/0006_listeners.sql"),
     ),
     ("0007_probes", include_str!("../../schema/0007_probes.sql")),
+    (
+        "0008_coverage",
+        include_str!("../../schema/0008_coverage.sql"),
+    ),
 ];
 /// The documented views.
 pub const VIEWS: &str = include_str!("../../schema/views.sql");

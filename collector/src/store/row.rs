@@ -151,6 +151,7 @@ pub struct CoverageRow {
     pub what: String,
     pub state: String,
     pub reason: Option<String>,
+    pub run: String,
     pub received: Micros,
 }
 

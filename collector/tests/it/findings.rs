@@ -323,7 +323,8 @@ async fn probes_that_are_off_or_detached_are_a_finding_until_they_are_on() {
     let Some(collector) = Collector::started() else {
         return;
     };
-    let mut sensor = Sensor::connect(&collector.ingest(), &collector.certify("web-01"))
+    let identity = collector.certify("web-01");
+    let mut sensor = Sensor::connect(&collector.ingest(), &identity)
         .await
         .expect("connected");
     let tags = |state: &str, expected: &[&str]| {
@@ -364,6 +365,24 @@ async fn probes_that_are_off_or_detached_are_a_finding_until_they_are_on() {
     let on = vec![hook("tp_btf/sys_exit", "decoded")];
     sensor.store(4, on).await.expect("stored");
     assert_eq!(tags("closed", &[])["closed_reason"], "gone");
+
+    // What a run had lost or missed holds for that run: the next one says how it stands now.
+    let off = vec![hook("tp_btf/sys_exit", "detached"), hook("pipe", "late")];
+    sensor.store(5, off).await.expect("stored");
+    tags("open", &["probe_detached", "sessions_missing"]);
+    drop(sensor);
+    let mut sensor = Sensor::connect_as(&collector.ingest(), &identity, [2; 16])
+        .await
+        .expect("connected");
+    let other = vec![
+        hook("probes", "decoded"),
+        hook("fexit/pipe_write", "decoded"),
+    ];
+    sensor.store(6, other).await.expect("stored");
+    assert_eq!(tags("closed", &[])["closed_reason"], "gone");
+    let told = collector.get("/api/v1/coverage").rows();
+    let told: Vec<&str> = told.iter().filter_map(|row| row["what"].as_str()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
 }
 
 /// Ten thousand sessions with two thousand servers: the figures of docs/findings.md are printed here.

@@ -263,6 +263,7 @@ impl<'a> Maker<'a> {
             what: cut(coverage.what, TEXT_BYTES_MAX),
             state: cut(coverage.state, ID_BYTES_MAX),
             reason: text(coverage.reason),
+            run: self.run.clone(),
             received: self.received,
         });
     }
