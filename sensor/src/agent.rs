@@ -24,7 +24,7 @@ const BUSY_WAIT: Duration = Duration::from_millis(50);
 const QUIET_WAIT: Duration = Duration::from_millis(250);
 /// After a turn with few events the next ones gather for so long: on a host with little to see a wake-up costs more than
 /// what it is for. The first event after a pause is taken at once, and of many none waits.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(30);
 const FEW_EVENTS: usize = 64;
 /// Statistics are stated this often, and the live links compared with those that should be there.
 pub(crate) const STATS_EVERY: Duration = Duration::from_secs(60);

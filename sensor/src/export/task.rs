@@ -22,7 +22,7 @@ use crate::spool::{AppendError, Folder, Sealed, Spool, SpoolId};
 /// A batch is sealed this long after its first observation …
 const LINGER: Duration = Duration::from_millis(50);
 /// … but no sooner after the one before: each costs the disk and a round trip. An analyst waits for a second at most.
-const SPACING: Duration = Duration::from_millis(250);
+const SPACING: Duration = Duration::from_millis(500);
 /// The same two for a batch that tells of a new session: what is said with it comes within moments.
 const NEWS_LINGER: Duration = Duration::from_millis(10);
 const NEWS_SPACING: Duration = Duration::from_millis(50);
@@ -88,10 +88,7 @@ pub(super) async fn run(settings: Settings, spool: Spool<Folder>, ends: Ends) ->
             Some(event) = happened.recv() => task.on_event(event).await,
             _ = &mut stopped, if finish_at.is_none() => {
                 finish_at = Some(Instant::now() + FINISH_WITHIN);
-                while let Ok(observation) = observations.try_recv() {
-                    task.take(&observation).await;
-                }
-                task.seal().await;
+                task.drain(&mut observations).await;
             }
             // Of a batch only the first observation wakes this task; the others wait until it is sealed.
             Some(observation) = observations.recv(), if task.filling.is_empty() => task.take(&observation).await,
@@ -209,6 +206,21 @@ impl Task {
         }
     }
 
+    /// Takes all that is left, at the end. What a disk that refuses leaves no room for is lost.
+    async fn drain(&mut self, observations: &mut mpsc::Receiver<Observation>) {
+        while let Ok(observation) = observations.try_recv() {
+            if !self.has_room() {
+                self.seal().await;
+            }
+            if self.has_room() {
+                self.take(&observation).await;
+            } else {
+                self.counters.queue_full.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.seal().await;
+    }
+
     async fn take(&mut self, observation: &Observation) {
         if !self.filling.push(observation) {
             self.counters.too_large.fetch_add(1, Ordering::Relaxed);
@@ -249,6 +261,8 @@ impl Task {
             Err(AppendError::TooLarge { .. }) => {
                 let count = u64::from(filling.count());
                 self.counters.too_large.fetch_add(count, Ordering::Relaxed);
+                // The next batch is tried in its own time.
+                self.disk_fails = false;
             }
             Err(AppendError::Disk(cause)) => {
                 if !self.disk_fails {
