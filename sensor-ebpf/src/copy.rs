@@ -143,6 +143,15 @@ impl Source {
         }
     }
 
+    /// One buffer in kernel memory.
+    #[inline(always)]
+    pub const fn kernel(address: u64, count: u64) -> Self {
+        Self {
+            memory: memory::KERNEL,
+            ..Self::user(form::BUFFER, address, count)
+        }
+    }
+
     /// The first of `count` vectors of the kernel, of which `skip` bytes moved before.
     #[inline(always)]
     pub const fn vectors(memory: u64, address: u64, count: u64, skip: u64) -> Self {

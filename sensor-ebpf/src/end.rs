@@ -119,6 +119,17 @@ unsafe fn sock_of(inode: u64) -> u64 {
     kernel(socket, offset!(socket_sk)).unwrap_or(0)
 }
 
+/// A socket takes pages as such, before 6.5: unix(7) and TCP do, TCP over several paths does not.
+///
+/// # Safety
+/// `socket` is a `struct socket`, or anything.
+#[inline(always)]
+pub unsafe fn sends_pages(socket: u64) -> bool {
+    let sock: u64 = kernel(socket, offset!(socket_sk)).unwrap_or(0);
+    let protocol: u16 = kernel(sock, offset!(sock_protocol)).unwrap_or(0);
+    family_of(sock) == AF_UNIX || protocol == IPPROTO_TCP
+}
+
 /// A socket is of unix(7).
 ///
 /// # Safety

@@ -33,6 +33,15 @@ unsafe fn address(page: u64) -> Option<u64> {
     Some(memory + ((page.wrapping_sub(map) / size) << page_shift))
 }
 
+/// Where the byte at `skip` of a `struct page` is.
+///
+/// # Safety
+/// `page` is one, or anything: the helper checks where that leads.
+#[inline(always)]
+pub unsafe fn of_page(page: u64, skip: u64) -> Option<u64> {
+    Some(address(page)? + skip)
+}
+
 /// Bytes that a `struct bio_vec` stands for.
 ///
 /// # Safety

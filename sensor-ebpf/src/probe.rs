@@ -1,6 +1,7 @@
 //! What is attached: a hook family each.
 
 mod describe;
+mod descriptor;
 mod exec;
 mod exit;
 mod fork;

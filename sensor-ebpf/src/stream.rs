@@ -7,6 +7,7 @@ use sensor_abi::record::{
 };
 
 use crate::{
+    copy::Source,
     inode::{Kind, Object},
     inspect::{self, Call},
     iterator,
@@ -94,6 +95,26 @@ pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
         fd: NO_FD,
         direction: WRITE,
         source: iterator::tail(scratch, pipe, total),
+        returned: total,
+        pass: 0,
+    };
+    inspect::look(scratch, object, call);
+    scratch::give_back(scratch);
+}
+
+/// The `total` bytes at `address` in kernel memory went into `object`; 0: somewhere that cannot be found.
+///
+/// # Safety
+/// As for [`wrote`].
+#[inline(never)]
+pub unsafe fn wrote_page(object: &Object, address: u64, total: u64) {
+    let Some(scratch) = scratch::take() else {
+        return inspect::miss(object, WRITE, total);
+    };
+    let call = Call {
+        fd: NO_FD,
+        direction: WRITE,
+        source: Source::kernel(address, total),
         returned: total,
         pass: 0,
     };

@@ -80,6 +80,8 @@ pub struct Agent {
     coverage: Vec<Observation>,
     stats_at: Instant,
     passes_at: Instant,
+    /// Records that the kernel side had lost of any stream.
+    lost: u64,
 }
 
 impl Agent {
@@ -111,6 +113,7 @@ impl Agent {
             coverage,
             stats_at: Instant::now(),
             passes_at: Instant::now(),
+            lost: 0,
         })
     }
 
@@ -155,6 +158,7 @@ impl Agent {
             .source
             .read(wait, &mut events)
             .context("cannot read events")?;
+        self.note_losses();
         let mut output = Output::default();
         for event in events {
             self.pipeline.push(event, &mut output);
@@ -182,6 +186,15 @@ impl Agent {
             std::thread::park_timeout(GATHER);
         }
         Ok(())
+    }
+
+    /// What a full ring has dropped shows in no stream, if it was a stream's last word.
+    fn note_losses(&mut self) {
+        let lost = self.source.lost_of_any_stream();
+        if lost > self.lost {
+            self.pipeline.gap(now());
+        }
+        self.lost = lost;
     }
 
     /// States which probes have been detached by somebody else, and which of them are attached again.

@@ -204,6 +204,11 @@ impl Pipeline {
         }
     }
 
+    /// Something of any stream was lost until now, and is counted elsewhere: what is unanswered then may have been answered.
+    pub fn gap(&mut self, now: UnixNs) {
+        self.sessions.host_gap(now);
+    }
+
     /// States what changed, and what follows from time passing. To be called after a batch of events and
     /// at least a few times a second.
     pub fn state(&mut self, now: UnixNs, output: &mut Output) {

@@ -8,9 +8,17 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::capture::Capture;
 use crate::event::{EndKey, Event, FlowVerdict};
-use crate::kernel::{self, Gone, Kernel, Losses, Ring};
+use crate::kernel::{self, AttachError, Gone, Kernel, Losses, Ring};
 use crate::observation::CoverageState;
 use crate::snapshot;
+
+/// Pauses before eBPF is tried again: a host that starts has moments without memory, or with a program of the same kind being taken
+/// away. What is captured in its place sees much less, and for as long as the sensor runs.
+const TRY_AGAIN_AFTER: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
 
 /// What may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +87,7 @@ impl Source {
     pub fn start(tier: Tier) -> Result<(Self, Vec<Event>, Vec<Gap>)> {
         let refused = match tier {
             Tier::Capture => "tier 3 was asked for".to_owned(),
-            Tier::Best | Tier::Kernel => match Kernel::attach(&kernel::Settings::default()) {
+            Tier::Best | Tier::Kernel => match attach() {
                 Ok(kernel) => {
                     kernel::confine::give_up_capture();
                     return Self::of_kernel(kernel);
@@ -184,6 +192,15 @@ impl Source {
         }
     }
 
+    /// Records lost so far that may have been of any stream; those of a capture are told as events. Only ever grows.
+    #[must_use]
+    pub fn lost_of_any_stream(&self) -> u64 {
+        match self {
+            Self::Kernel(kernel) => kernel.0.lost_of_any_stream(),
+            Self::Capture(_) => 0,
+        }
+    }
+
     /// What is attached, each with its tier, or `off: reason`.
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {
@@ -226,6 +243,20 @@ impl Source {
             ),
         }
     }
+}
+
+/// The kernel side; what may have been refused for the moment is asked for again.
+fn attach() -> Result<Kernel, AttachError> {
+    for pause in TRY_AGAIN_AFTER {
+        match Kernel::attach(&kernel::Settings::default()) {
+            Err(error) if error.may_pass() => {
+                tracing::warn!(%error, again_in = ?pause, "eBPF is refused");
+                std::thread::park_timeout(pause);
+            }
+            done => return done,
+        }
+    }
+    Kernel::attach(&kernel::Settings::default())
 }
 
 /// What capturing does not see, whatever is captured.

@@ -82,8 +82,8 @@ fn built() -> Result<PathBuf> {
     let cargo = Command::new("cargo")
         .args([
             "test",
-            "-p",
-            "gnomon-sensor",
+            // As everything else is built: another selection would unify features differently.
+            "--workspace",
             "--test",
             "kernel",
             "--no-run",

@@ -1,12 +1,14 @@
 //! Messages on sockets: their flags (include/linux/socket.h), and sending, which is the same for all families (tier 1).
 
-use aya_ebpf::programs::FExitContext;
+use aya_ebpf::{EbpfContext as _, programs::FExitContext};
 
 use crate::{
     end,
+    maps::SELF_TGID,
     memory::{kernel, offset},
+    pages,
     pass::{self, Holders},
-    stream,
+    stream, task,
 };
 
 const MSG_OOB: u32 = 0x1;
@@ -59,6 +61,35 @@ pub unsafe fn sent(ctx: &FExitContext) -> i32 {
         wrote(socket, id, ctx.arg(1), i64::from(returned));
     }
     0
+}
+
+/// `ssize_t …_sendpage(struct socket *sock, struct page *page, int offset, size_t size, int flags)` has returned: before 6.5,
+/// what sendfile and splice put into a socket. Since then that is a message of pages.
+///
+/// # Safety
+/// These are the arguments of the function that is hooked.
+#[inline(always)]
+pub unsafe fn sent_page(ctx: &FExitContext) -> i32 {
+    let returned: i64 = ctx.arg(5);
+    if returned <= 0 || task::current_tgid() == SELF_TGID.load() {
+        return 0;
+    }
+    // Read anew: as an argument it has a type, and the verifier lets nobody reckon with that.
+    let page: u64 = kernel(ctx.as_ptr() as u64, size_of::<u64>()).unwrap_or(0);
+    let skip: u32 = ctx.arg(2);
+    page_went(ctx.arg(0), page, u64::from(skip), returned as u64);
+    0
+}
+
+#[inline(never)]
+unsafe fn page_went(socket: u64, page: u64, skip: u64, total: u64) {
+    // What has no such function of its own sends it as a message, which is seen below this one.
+    if end::sends_pages(socket)
+        && let Some(object) = end::object_of_socket(socket)
+    {
+        let address = pages::of_page(page, skip).unwrap_or(0);
+        stream::wrote_page(&object, address, total);
+    }
 }
 
 #[inline(never)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
-use sensor_abi::record::{NO_FD, direction::READ};
+use sensor_abi::record::{NO_FD, direction::READ, file_mode};
 
 use crate::{
     end, inspect,
@@ -18,8 +18,6 @@ use crate::{
     stream,
 };
 
-/// `FMODE_WRITE` (include/linux/fs.h).
-const FMODE_WRITE: u32 = 2;
 /// `ki_filp` is the first member of `struct kiocb`; the sensor makes sure before it attaches.
 const KIOCB_FILE: usize = 0;
 
@@ -82,7 +80,7 @@ pub fn pipe_release(ctx: FEntryContext) -> i32 {
         let mode: u32 = load(file, offset!(file_mode));
         let pipe: u64 = load(file, offset!(file_private));
         let writers: u32 = kernel(pipe, offset!(pipe_writers)).unwrap_or(0);
-        if mode & FMODE_WRITE != 0
+        if mode & file_mode::WRITE != 0
             && writers == 1
             && let Some(object) = end::object_of(file)
         {

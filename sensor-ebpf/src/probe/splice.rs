@@ -6,7 +6,7 @@
 //! `do_sendfile(int out_fd, int in_fd, loff_t *ppos, size_t count, loff_t max)`; vmsplice(2) by its registers.
 
 use aya_ebpf::{macros::fexit, programs::FExitContext};
-use sensor_abi::record::{NO_FD, direction::READ};
+use sensor_abi::record::{NO_FD, direction::READ, file_mode};
 
 use crate::{
     end,
@@ -17,9 +17,6 @@ use crate::{
     probe::registers::Registers,
     splice, stream, task,
 };
-
-/// `FMODE_WRITE` (include/linux/fs.h).
-const FMODE_WRITE: u32 = 2;
 
 #[fexit(function = "do_splice")]
 pub fn do_splice(ctx: FExitContext) -> i32 {
@@ -76,19 +73,39 @@ pub fn vmsplice(ctx: FExitContext) -> i32 {
     };
     // SAFETY: the typed `struct pt_regs` of the call; the task that made it.
     unsafe {
-        if returned <= 0 || is_own() {
-            return 0;
-        }
-        let registers = Registers(ctx.arg(0));
-        let file = end::file_of(task::current(), registers.argument(0) as u32);
-        let mode: u32 = kernel(file, offset!(file_mode)).unwrap_or(0);
-        if mode & FMODE_WRITE != 0 {
-            put(file, returned as u64);
-        } else {
-            take_out(file, returned as u64);
-        }
+        let fd = Registers(ctx.arg(0)).argument(0);
+        of_memory(fd as u32, returned);
     }
     0
+}
+
+/// The same of a 32-bit process.
+#[fexit(function = "__ia32_sys_vmsplice")]
+pub fn vmsplice_narrow(ctx: FExitContext) -> i32 {
+    let Ok(returned) = ctx.ret::<i64>() else {
+        return 0;
+    };
+    // SAFETY: the typed `struct pt_regs` of the call; the task that made it.
+    unsafe {
+        let fd = Registers(ctx.arg(0)).narrow_argument(0);
+        of_memory(fd as u32, returned);
+    }
+    0
+}
+
+/// Bytes went from memory into a pipe, or out of one.
+#[inline(always)]
+unsafe fn of_memory(fd: u32, returned: i64) {
+    if returned <= 0 || is_own() {
+        return;
+    }
+    let file = end::file_of(task::current(), fd);
+    let mode: u32 = kernel(file, offset!(file_mode)).unwrap_or(0);
+    if mode & file_mode::WRITE != 0 {
+        put(file, returned as u64);
+    } else {
+        take_out(file, returned as u64);
+    }
 }
 
 #[inline(always)]

@@ -42,6 +42,12 @@ pub fn inet6_recvmsg(ctx: FExitContext) -> i32 {
     unsafe { received(&ctx) }
 }
 
+#[fexit(function = "inet_sendpage")]
+pub fn inet_sendpage(ctx: FExitContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { message::sent_page(&ctx) }
+}
+
 #[inline(always)]
 unsafe fn received(ctx: &FExitContext) -> i32 {
     let socket: u64 = ctx.arg(0);

@@ -23,6 +23,12 @@ pub fn unix_stream_sendmsg(ctx: FExitContext) -> i32 {
     unsafe { message::sent(&ctx) }
 }
 
+#[fexit(function = "unix_stream_sendpage")]
+pub fn unix_stream_sendpage(ctx: FExitContext) -> i32 {
+    // SAFETY: the arguments of that function.
+    unsafe { message::sent_page(&ctx) }
+}
+
 #[fexit(function = "unix_seqpacket_sendmsg")]
 pub fn unix_seqpacket_sendmsg(ctx: FExitContext) -> i32 {
     // SAFETY: the arguments of that function.
@@ -67,14 +73,6 @@ pub fn unix_listen(ctx: FExitContext) -> i32 {
             listen::tell_of(&object);
         }
     }
-    0
-}
-
-/// A process is handed descriptors: `void scm_detach_fds(struct msghdr *msg, struct scm_cookie *scm)` (net/core/scm.c).
-#[fentry(function = "scm_detach_fds")]
-pub fn scm_detach_fds(_ctx: FEntryContext) -> i32 {
-    // SAFETY: a counter.
-    unsafe { pass::turn_epoch() };
     0
 }
 

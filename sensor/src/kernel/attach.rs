@@ -10,7 +10,7 @@ use aya::{
 use super::{
     AttachError, Tier,
     error::explain,
-    hook::{FAMILIES, Family, Hook, When},
+    hook::{FAMILIES, HANDED, Hook, When},
     load::set_data,
     pages,
     types::Types,
@@ -92,9 +92,13 @@ pub(super) fn attach(
         if streams.is_ok() {
             pages::tell(ebpf)?;
         }
+        let streams = streams.and_then(|()| attach_all(&mut attached, ebpf, btf, types, &HANDED));
         for family in &FAMILIES {
             let outcome = match &streams {
-                Ok(()) => attach_family(&mut attached, ebpf, btf, types, family),
+                Ok(()) if family.needs & !attached.covered == 0 => {
+                    attach_all(&mut attached, ebpf, btf, types, family.hooks)
+                }
+                Ok(()) => Err("what is spliced into it would be missed".to_owned()),
                 Err(reason) => Err(reason.clone()),
             };
             match outcome {
@@ -134,16 +138,19 @@ fn require(
     Ok(())
 }
 
-/// Attaches all programs of a family, or none.
-fn attach_family(
+/// Attaches all programs that belong together, or none.
+fn attach_all(
     attached: &mut Attached,
     ebpf: &mut Ebpf,
     btf: &Btf,
     types: &Types,
-    family: &Family,
+    hooks: &[Hook],
 ) -> Result<(), String> {
     let mut done: Vec<(String, &Hook)> = Vec::new();
-    for hook in family.hooks {
+    for hook in hooks {
+        if hook.optional && !hook.functions.iter().any(|function| types.has(function)) {
+            continue;
+        }
         match attach_hook(ebpf, btf, types, hook) {
             Ok(name) => done.push((name, hook)),
             Err(reason) => {

@@ -84,6 +84,26 @@ pub enum AttachError {
     Iterator(#[source] io::Error),
 }
 
+impl AttachError {
+    /// Whether the same may be allowed a moment later: what is missing from this kernel or from our rights stays away.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::Maps { .. }
+            | Self::Refused { .. }
+            | Self::BadMap { .. }
+            | Self::Descriptors(_)
+            | Self::Iterator(_) => true,
+            Self::NotPermitted { .. }
+            | Self::NoBtf(_)
+            | Self::BadBtf(_)
+            | Self::NoMember { .. }
+            | Self::NoFamily { .. }
+            | Self::Missing { .. } => false,
+        }
+    }
+}
+
 /// An error in one line, with the last lines of the verifier's output where there are any.
 pub(super) fn explain(error: &ProgramError) -> String {
     let ProgramError::LoadError {

@@ -192,6 +192,12 @@ impl Kernel {
         losses
     }
 
+    /// Records lost since attaching that may have been of any stream. Cheap enough to be asked all the time.
+    #[must_use]
+    pub fn lost_of_any_stream(&self) -> u64 {
+        losses::of_any_stream(&self.drops)
+    }
+
     /// What is attached: hook → its tier (`1` or `2`), or `off: reason`.
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {

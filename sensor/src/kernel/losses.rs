@@ -37,6 +37,18 @@ pub(super) fn counted(drops: &PerCpuArray<MapData, u64>) -> Losses {
         .collect()
 }
 
+/// Records that were lost before anybody could tell whose they were, or whose end may have come unseen.
+const OF_ANY_STREAM: [u32; 3] = [drop::RING_FULL, drop::EVENT_RING_FULL, drop::NESTED];
+
+/// How many of these, as far as they can be read. Only ever grows.
+pub(super) fn of_any_stream(drops: &PerCpuArray<MapData, u64>) -> u64 {
+    OF_ANY_STREAM
+        .iter()
+        .filter_map(|index| drops.get(index, 0).ok())
+        .map(|values| values.iter().sum::<u64>())
+        .sum()
+}
+
 /// How often the kernel did not run a program because it was running already (`recursion_misses`).
 pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
     let path = format!("/proc/self/fdinfo/{}", program.as_raw_fd());

@@ -53,6 +53,11 @@ impl Types {
         ))
     }
 
+    /// Whether there is a function of this name that programs can be attached to.
+    pub(super) fn has(&self, function: &str) -> bool {
+        prototype::has(&self.0, function)
+    }
+
     /// That a function takes these arguments, or how it differs.
     pub(super) fn check(&self, function: &str, arguments: &[Argument]) -> Result<(), String> {
         prototype::check(&self.0, function, arguments)

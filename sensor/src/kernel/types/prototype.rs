@@ -19,6 +19,11 @@ pub(crate) enum Argument {
     Rest,
 }
 
+/// Whether there is a function of this name.
+pub(super) fn has(btf: &Btf, function: &str) -> bool {
+    prototype(btf, function).is_some()
+}
+
 /// That a function takes these arguments, or how it differs.
 pub(super) fn check(btf: &Btf, function: &str, arguments: &[Argument]) -> Result<(), String> {
     let found = prototype(btf, function).ok_or_else(|| format!("no function {function}"))?;

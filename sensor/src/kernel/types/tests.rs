@@ -41,6 +41,7 @@ fn functions_are_known_by_their_arguments() {
     let other = [Argument::To("socket"), Argument::Rest];
     assert!(types.check("tcp_sendmsg", &other).is_err());
     assert!(types.check("no_such_function", &[]).is_err());
+    assert!(types.has("tcp_sendmsg") && !types.has("no_such_function"));
     let size = |name| [To("sock"), To("msghdr"), Named(name)];
     assert_eq!(types.check("tcp_sendmsg", &size("size")), Ok(()));
     assert!(types.check("tcp_sendmsg", &size("flags")).is_err());
