@@ -142,7 +142,8 @@ LEFT JOIN
     ) AS l
 ) AS t ON h.host = t.host;
 
--- What a sensor could not read, and why; the last word on each process, and of its present run on the host as a whole.
+-- What a sensor cannot read, and why; the last word on each process, and of its present run on the host as a whole.
+-- The present run is the last that said how its probes are, as each does.
 CREATE OR REPLACE VIEW coverage {on_cluster} AS
 SELECT
     c.host AS host, -- Host.
@@ -154,13 +155,36 @@ SELECT
     argMax(c.argv, c.time) AS argv, -- Its arguments, redacted; [] where unknown.
     argMax(tuple(c.user), c.time).1 AS user, -- Its user.
     argMax(tuple(c.container), c.time).1 AS container, -- Container it runs in.
-    min(c.time) AS first_seen, -- First report.
+    min(c.time) AS first_seen, -- First report; of the host as a whole the present run's.
     max(c.time) AS last_seen -- Last report.
 FROM coverage_fact AS c
 WHERE c.pid IS NOT NULL
-    OR (c.host, c.run) IN (SELECT r.host, r.run FROM sensor_hello AS r FINAL)
-    OR c.host NOT IN (SELECT r.host FROM sensor_hello AS r FINAL WHERE r.run != '')
+    OR (c.host, c.run) IN
+    (
+        SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
+        WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+    )
 GROUP BY c.host, c.what, c.pid, c.exe;
+
+-- What sensors could not read in the past: the last word of each of their runs on each process and thing.
+CREATE OR REPLACE VIEW coverage_history {on_cluster} AS
+SELECT
+    c.host AS host, -- Host.
+    c.run AS run, -- Run of its sensor; empty: told by a sensor or stored by a collector that did not say.
+    c.what AS what, -- As in coverage.
+    argMax(c.state, tuple(c.time, c.sequence, c.position)) AS state, -- decoded, opaque, late, detached or shed, when that run last spoke of it.
+    argMax(tuple(c.reason), tuple(c.time, c.sequence, c.position)).1 AS reason, -- Why.
+    c.pid AS pid, -- Process.
+    c.exe AS exe, -- Its executable.
+    min(c.time) AS first_seen, -- First report.
+    max(c.time) AS last_seen, -- Last report; what holds of the host as a whole is said once, and holds until the run ends.
+    (c.host, c.run) IN
+    (
+        SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
+        WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+    ) AS present -- 1: that run is the present one.
+FROM coverage_fact AS c
+GROUP BY c.host, c.run, c.what, c.pid, c.exe;
 
 -- One row for each listener: an address, port and network namespace of a host on which something listens, or listened.
 CREATE OR REPLACE VIEW listeners {on_cluster} AS

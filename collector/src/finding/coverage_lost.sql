@@ -38,13 +38,16 @@ FROM
         [] AS points, [] AS grown, d.last AS first, d.last AS last
     FROM
     (
-        -- What an earlier run said tells only that it could be had: what the present one does not speak of, it does not need.
+        -- What an earlier run said tells only that it could be had: what the present one says nothing of, it does not need.
         SELECT c.host AS host, c.what AS what, maxIf(c.time, c.present) AS last
         FROM
         (
             SELECT f.host AS host, f.what AS what, f.state AS state, f.time AS time, f.sequence AS sequence, f.position AS position,
-                   (f.host, f.run) IN (SELECT r.host, r.run FROM sensor_hello AS r FINAL)
-                       OR f.host NOT IN (SELECT r.host FROM sensor_hello AS r FINAL WHERE r.run != '') AS present
+                   (f.host, f.run) IN
+                   (
+                       SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
+                       WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+                   ) AS present
             FROM coverage_fact AS f
             WHERE f.pid IS NULL
         ) AS c

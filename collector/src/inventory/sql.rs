@@ -223,7 +223,7 @@ fn clauses(list: &[Token<'_>]) -> Result<(), SqlError> {
     Ok(())
 }
 
-const ADVICE: &str = "ask the views: sessions, servers, calls, sensors, coverage, listeners, tools, verdicts, findings, finding_history, policies, probe_orders, remotes, assets, addresses, stats";
+const ADVICE: &str = "ask the views: sessions, servers, calls, sensors, coverage, coverage_history, listeners, tools, verdicts, findings, finding_history, policies, probe_orders, remotes, assets, addresses, stats";
 
 /// Whether a function of this name reads files, reaches out, or tells about the server.
 fn outside(name: &str) -> bool {

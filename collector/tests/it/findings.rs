@@ -383,6 +383,8 @@ async fn probes_that_are_off_or_detached_are_a_finding_until_they_are_on() {
     let told = collector.get("/api/v1/coverage").rows();
     let told: Vec<&str> = told.iter().filter_map(|row| row["what"].as_str()).collect();
     assert_eq!(told.len(), 2, "{told:?}");
+    let past = "SELECT count() FROM coverage_history WHERE what = 'pipe' AND state = 'late' AND present = 0";
+    assert_eq!(collector.number(past), 1);
 }
 
 /// Ten thousand sessions with two thousand servers: the figures of docs/findings.md are printed here.

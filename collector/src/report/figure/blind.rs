@@ -47,7 +47,7 @@ pub(super) const SECTION: Section = Section {
             "",
             "SELECT g.state AS state, g.what AS what, g.reason AS reason, uniqExactIf((g.host, g.pid, g.exe), g.pid IS NOT NULL) AS processes, uniqExact(g.host) AS hosts,\n       \
              arraySort(groupUniqArray(5)(g.exe)) AS programs, max(g.last_seen) AS last_seen\n\
-             FROM coverage AS g\nWHERE g.state != 'decoded' AND g.first_seen < {to} AND g.last_seen >= {from}\nGROUP BY state, what, reason\n\
+             FROM coverage_history AS g\nWHERE g.state != 'decoded' AND g.first_seen < {to} AND (g.last_seen >= {from} OR (g.pid IS NULL AND g.present = 1))\nGROUP BY state, what, reason\n\
              ORDER BY hosts DESC, processes DESC, state, what, reason\nLIMIT {limit}",
         ),
         Figure::value(
