@@ -107,7 +107,7 @@ pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
 /// # Safety
 /// As for [`wrote`].
 #[inline(never)]
-pub unsafe fn wrote_page(object: &Object, address: u64, total: u64) {
+pub unsafe fn wrote_page(object: &Object, id: u64, holders: Holders, address: u64, total: u64) {
     let Some(scratch) = scratch::take() else {
         return inspect::miss(object, WRITE, total);
     };
@@ -116,10 +116,13 @@ pub unsafe fn wrote_page(object: &Object, address: u64, total: u64) {
         direction: WRITE,
         source: Source::kernel(address, total),
         returned: total,
-        pass: 0,
+        pass: id,
     };
-    inspect::look(scratch, object, call);
+    let unseen = inspect::look(scratch, object, call);
     scratch::give_back(scratch);
+    if unseen > 0 {
+        pass::let_write(id, holders, unseen);
+    }
 }
 
 /// A terminal's other side is closed.

@@ -238,6 +238,7 @@ impl Agent {
                 .source
                 .read(Duration::ZERO, &mut events)
                 .context("cannot read events")?;
+            self.note_losses();
             events
                 .into_iter()
                 .for_each(|event| self.pipeline.push(event, output));

@@ -12,13 +12,9 @@ use crate::kernel::{self, AttachError, Gone, Kernel, Losses, Ring};
 use crate::observation::CoverageState;
 use crate::snapshot;
 
-/// Pauses before eBPF is tried again: a host that starts has moments without memory, or with a program of the same kind being taken
-/// away. What is captured in its place sees much less, and for as long as the sensor runs.
-const TRY_AGAIN_AFTER: [Duration; 3] = [
-    Duration::from_millis(200),
-    Duration::from_secs(1),
-    Duration::from_secs(3),
-];
+/// Pauses before eBPF is tried again: a host that starts has moments without memory. What is captured in its place sees much less,
+/// and for as long as the sensor runs.
+const TRY_AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// What may be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -76,19 +76,25 @@ pub unsafe fn sent_page(ctx: &FExitContext) -> i32 {
     }
     // Read anew: as an argument it has a type, and the verifier lets nobody reckon with that.
     let page: u64 = kernel(ctx.as_ptr() as u64, size_of::<u64>()).unwrap_or(0);
-    let skip: u32 = ctx.arg(2);
-    page_went(ctx.arg(0), page, u64::from(skip), returned as u64);
+    let socket: u64 = ctx.arg(0);
+    let id = pass::of(socket);
+    if !pass::may_write(id, Holders::One, returned) {
+        let skip: u32 = ctx.arg(2);
+        page_went(socket, id, page, u64::from(skip), returned);
+    }
     0
 }
 
 #[inline(never)]
-unsafe fn page_went(socket: u64, page: u64, skip: u64, total: u64) {
+unsafe fn page_went(socket: u64, id: u64, page: u64, skip: u64, returned: i64) {
     // What has no such function of its own sends it as a message, which is seen below this one.
-    if end::sends_pages(socket)
-        && let Some(object) = end::object_of_socket(socket)
-    {
+    if !end::sends_pages(socket) || pass::may_write(id, Holders::Many, returned) {
+        return;
+    }
+    if let Some(object) = end::object_of_socket(socket) {
         let address = pages::of_page(page, skip).unwrap_or(0);
-        stream::wrote_page(&object, address, total);
+        let holders = end::holders_of_socket(socket);
+        stream::wrote_page(&object, id, holders, address, returned as u64);
     }
 }
 

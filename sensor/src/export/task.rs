@@ -208,9 +208,12 @@ impl Task {
 
     /// Takes all that is left, at the end. What a disk that refuses leaves no room for is lost.
     async fn drain(&mut self, observations: &mut mpsc::Receiver<Observation>) {
+        let mut refused = false;
         while let Ok(observation) = observations.try_recv() {
-            if !self.has_room() {
+            if !self.has_room() && !refused {
                 self.seal().await;
+                // One more try costs as much again: the last one is below.
+                refused = !self.has_room();
             }
             if self.has_room() {
                 self.take(&observation).await;

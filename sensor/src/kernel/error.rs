@@ -1,6 +1,9 @@
 //! Why the programs could not be attached, and what to do.
 
-use std::io;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+};
 
 use aya::programs::ProgramError;
 
@@ -85,22 +88,23 @@ pub enum AttachError {
 }
 
 impl AttachError {
-    /// Whether the same may be allowed a moment later: what is missing from this kernel or from our rights stays away.
+    /// Whether the same may be allowed a moment later, as when memory was short. What this kernel or our rights lack stays away.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
-        match self {
-            Self::Maps { .. }
-            | Self::Refused { .. }
-            | Self::BadMap { .. }
-            | Self::Descriptors(_)
-            | Self::Iterator(_) => true,
-            Self::NotPermitted { .. }
-            | Self::NoBtf(_)
-            | Self::BadBtf(_)
-            | Self::NoMember { .. }
-            | Self::NoFamily { .. }
-            | Self::Missing { .. } => false,
+    pub fn may_pass(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return matches!(
+                    error.kind(),
+                    ErrorKind::OutOfMemory
+                        | ErrorKind::WouldBlock
+                        | ErrorKind::ResourceBusy
+                        | ErrorKind::Interrupted
+                );
+            }
+            cause = error.source();
         }
+        false
     }
 }
 
@@ -125,5 +129,23 @@ pub(super) fn explain(error: &ProgramError) -> String {
         io_error.to_string()
     } else {
         format!("{io_error}: {tail}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_short_for_a_moment_may_pass_and_what_is_missing_not() {
+        let refused = |number| {
+            let cause = io::Error::from_raw_os_error(number);
+            AttachError::Descriptors(cause).may_pass()
+        };
+        assert!(refused(libc::ENOMEM) && refused(libc::EAGAIN));
+        assert!(!refused(libc::EPERM) && !refused(libc::EINVAL));
+        let program = "sys_exit";
+        let reason = "unknown func bpf_loop".to_owned();
+        assert!(!AttachError::Refused { program, reason }.may_pass());
     }
 }

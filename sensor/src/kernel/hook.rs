@@ -101,11 +101,16 @@ const fn where_it_is(hook: Hook) -> Hook {
 }
 
 /// What takes back passes that go by who holds what. No family can do without: its calls are let go by such passes.
-pub(super) const HANDED: [Hook; 2] = [
+pub(super) const HANDED: [Hook; 3] = [
     entry("scm_detach_fds", &["scm_detach_fds"], &[Rest]),
     where_it_is(entry(
         "receive_fd",
         &["receive_fd", "__receive_fd"],
+        &[Rest],
+    )),
+    where_it_is(entry(
+        "receive_fd_replace",
+        &["receive_fd_replace"],
         &[Rest],
     )),
 ];
