@@ -69,7 +69,9 @@ impl Stream {
         if let Some(new) = u64::from(length).checked_sub(skipped)
             && fin
         {
-            self.end.get_or_insert(at + new);
+            // Of two, the one that is reached first.
+            let end = at + new;
+            self.end = Some(self.end.map_or(end, |known| known.min(end)));
         }
         let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
         let Some(bytes) = bytes.get(skipped..).filter(|bytes| !bytes.is_empty()) else {

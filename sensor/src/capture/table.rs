@@ -320,14 +320,23 @@ impl Connection {
             return;
         }
         let length = segment.length + u32::from(segment.syn) + u32::from(segment.fin);
-        match self.numbers[from.index()].send(segment.sequence, length) {
-            Fit::Near => {}
-            Fit::Behind(bytes) => self.skip(from, bytes),
-            Fit::Foreign => return,
+        let fit = self.numbers[from.index()].fit(segment.sequence);
+        if fit == Fit::Foreign {
+            return;
         }
+        let receiver = &mut self.numbers[from.other().index()];
         let acknowledged = segment
             .acknowledged
-            .filter(|number| self.numbers[from.other().index()].acknowledge(*number));
+            .filter(|number| receiver.acknowledge(*number));
+        // The kernel drops what acknowledges bytes that it has not sent (RFC 9293, 3.10.7.4), with its data and its FIN.
+        if acknowledged != segment.acknowledged && !fit.is_agreed() {
+            return;
+        }
+        match self.numbers[from.index()].send(segment.sequence, length) {
+            Fit::Near | Fit::Foreign => {}
+            Fit::Agreed(number) => self.acknowledge(from, number, out),
+            Fit::Behind(bytes) => self.skip(from, bytes),
+        }
         if self.reading.is_let_go() && !self.wakes(segment) {
             self.skipped[from.index()] += u64::from(segment.length);
             if self.is_finished(from, segment) {
@@ -354,11 +363,16 @@ impl Connection {
         }
         self.pass(from, pieces, out);
         if let Some(acknowledged) = acknowledged {
-            let mut pieces = Vec::new();
-            self.streams[from.other().index()].acknowledged(acknowledged, &mut pieces);
-            self.pass(from.other(), pieces, out);
+            self.acknowledge(from.other(), acknowledged, out);
         }
         self.tell_ends(out);
+    }
+
+    /// The other side has everything of this one before `number`.
+    fn acknowledge(&mut self, from: Side, number: u32, out: &mut Vec<Seen>) {
+        let mut pieces = Vec::new();
+        self.streams[from.index()].acknowledged(number, &mut pieces);
+        self.pass(from, pieces, out);
     }
 
     /// The SYN of another connection that this answer takes.

@@ -225,6 +225,79 @@ fn an_acknowledgement_from_afar_blinds_nothing() {
 }
 
 #[test]
+fn near_numbers_that_are_guessed_end_and_blind_nothing() {
+    let forged = |sequence: u32, number: u32, fin: bool| Segment {
+        acknowledged: Some(number),
+        fin,
+        ..segment(80, 5000, sequence, b"HTTP/1.1 500 forged\r\n\r\n")
+    };
+    let mut table = table();
+    let begins = [
+        syn(5000, 80, 0),
+        segment(80, 5000, 1, b""),
+        segment(5000, 80, 1, REQUEST),
+    ];
+    assert_eq!(outline(&run(&mut table, &begins)), "ha");
+    for ahead in [1, 1000, 1 << 20, 60 << 20] {
+        let guessed = [
+            reset(5000, 80, REQUEST_END + ahead),
+            reset(80, 5000, 1 + ahead),
+            forged(1, REQUEST_END + ahead, true),
+            forged(1 + ahead, REQUEST_END + ahead, false),
+        ];
+        assert_eq!(outline(&run(&mut table, &guessed)), "", "{ahead}");
+    }
+    let goes_on = [
+        segment(5000, 80, REQUEST_END, REQUEST),
+        segment(80, 5000, 1, ANSWER),
+        fin(5000, 80, 2 * REQUEST_END - 1),
+        fin(80, 5000, ANSWER_END),
+    ];
+    assert_eq!(outline(&run(&mut table, &goes_on)), "abABc");
+    assert_eq!(table.take_lost(), BTreeMap::new());
+}
+
+#[test]
+fn a_fin_that_is_guessed_ahead_does_not_stand_for_the_real_one() {
+    let mut table = table();
+    let mut segments = whole();
+    segments.insert(3, fin(5000, 80, REQUEST_END + 5000));
+    assert_eq!(outline(&run(&mut table, &segments)), "habABc");
+}
+
+#[test]
+fn what_the_capture_missed_of_both_sides_stops_neither() {
+    let at = |from: u16, to: u16, sequence: u32, number: u32, payload| Segment {
+        acknowledged: Some(number),
+        ..segment(from, to, sequence, payload)
+    };
+    let mut table = table();
+    let seen = run(
+        &mut table,
+        &[
+            syn(5000, 80, 0),
+            Segment {
+                syn: true,
+                ..at(80, 5000, 0, 1, b"")
+            },
+            at(5000, 80, 1, 1, REQUEST),
+            // 1000 bytes of each side went by unseen.
+            at(80, 5000, 1001, REQUEST_END + 1000, b""),
+            at(5000, 80, REQUEST_END + 1000, 1001, REQUEST),
+            at(80, 5000, 1001, 2 * REQUEST_END + 999, ANSWER),
+            at(
+                5000,
+                80,
+                2 * REQUEST_END + 999,
+                1001 + ANSWER.len() as u32,
+                REQUEST,
+            ),
+        ],
+    );
+    assert_eq!(outline(&seen), "haa1000b1000a");
+}
+
+#[test]
 fn a_side_of_which_very_much_was_missed_is_read_again() {
     const FAR: u32 = 1 << 30;
     let mut table = table();
