@@ -19,10 +19,29 @@ pub struct UnixSocket {
     pub listening: bool,
 }
 
-/// The unix sockets that a process could see, by inode number; empty when it is gone.
-pub(super) fn unix_sockets(pid: u32) -> HashMap<u64, UnixSocket> {
-    let list = read_bounded(&format!("/proc/{pid}/net/unix"), LIST_BYTES_MAX);
-    list.as_deref().map(parse_unix).unwrap_or_default()
+/// The unix sockets of one network namespace.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// By inode number.
+    pub(super) sockets: HashMap<u64, UnixSocket>,
+    /// The list is longer than what is read of it: these are not all.
+    pub(super) cut: bool,
+}
+
+/// The unix sockets that a process could see; none when it is gone.
+pub(super) fn unix_sockets(pid: u32) -> Option<Listed> {
+    listed(&format!("/proc/{pid}/net/unix"), LIST_BYTES_MAX)
+}
+
+fn listed(path: &str, bytes_max: u64) -> Option<Listed> {
+    let list = read_bounded(path, bytes_max)?;
+    // What is not UTF-8 takes no less room as text: a list that was cut never looks whole.
+    let cut = list.len() as u64 >= bytes_max;
+    let end = if cut { list.rfind('\n') } else { None };
+    Some(Listed {
+        sockets: parse_unix(list.get(..end.unwrap_or(list.len())).unwrap_or_default()),
+        cut,
+    })
 }
 
 /// proc(5), /proc/net/unix: `Num RefCount Protocol Flags Type St Inode Path`. The path may hold anything, line feeds
@@ -124,13 +143,34 @@ broken
     }
 
     #[test]
+    fn of_a_list_that_is_cut_the_last_line_does_not_count() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("unix");
+        let path = path.to_str().expect("text");
+        let list = "Num RefCount\n\
+            0: 00000002 00000000 00010000 0001 01 17001 /run/first.sock\n\
+            0: 00000002 00000000 00010000 0001 01 17002 /run/second.sock\n";
+        std::fs::write(path, list).expect("written");
+        let read = |bytes_max| listed(path, bytes_max).expect("a list");
+        let whole = read(list.len() as u64 + 1);
+        assert!(!whole.cut && whole.sockets.len() == 2);
+        assert!(read(list.len() as u64).cut, "it may go on");
+        let cut = read(list.len() as u64 - 5);
+        assert!(cut.cut && cut.sockets.len() == 1 && cut.sockets.contains_key(&17001));
+        assert!(listed("/proc/0/net/unix", 1).is_none());
+    }
+
+    #[test]
     fn a_live_socket_is_found_with_its_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("own.sock");
         let socket = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
         let text = path.to_string_lossy().into_owned();
         let own = std::process::id();
-        let found = unix_sockets(own)
+        let list = unix_sockets(own).expect("a list");
+        assert!(!list.cut);
+        let found = list
+            .sockets
             .into_values()
             .find(|socket| socket.name.as_deref() == Some(&text));
         assert!(found.expect("it is listed").listening);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::sockets::{self, UnixSocket};
+use super::sockets::{self, Listed, UnixSocket};
 use crate::credit::Credit;
 
 /// Reading takes one in this many of one processor's time, also where thousands of sockets come at once, each is asked for, and
@@ -23,6 +23,7 @@ const SOCKETS_MAX: usize = 100_000;
 pub struct UnixList {
     sockets: Arc<HashMap<u64, UnixSocket>>,
     current: bool,
+    newly_cut: bool,
 }
 
 impl UnixList {
@@ -32,6 +33,7 @@ impl UnixList {
         Self {
             sockets: Arc::default(),
             current: true,
+            newly_cut: false,
         }
     }
 
@@ -47,18 +49,32 @@ impl UnixList {
         self.sockets.is_empty()
     }
 
-    /// There is no such socket any more. One that is not in the list may as well be younger than the list: then this is not
-    /// known yet.
+    /// It is longer than what is read of it, and was not when it was read before.
+    #[must_use]
+    pub const fn is_newly_cut(&self) -> bool {
+        self.newly_cut
+    }
+
+    /// There is no such socket any more. One that is not in the list may as well be younger than the list, or in the part of
+    /// it that was not read: then this is not known.
     #[must_use]
     pub fn is_gone(&self, inode: u64) -> bool {
         self.current && !self.sockets.contains_key(&inode)
     }
 }
 
+/// A list as it was read last.
+#[derive(Debug)]
+struct Read {
+    at: Instant,
+    sockets: Arc<HashMap<u64, UnixSocket>>,
+    cut: bool,
+}
+
 /// The lists that were read last, by network namespace.
 #[derive(Debug)]
 pub(super) struct UnixLists {
-    lists: HashMap<u32, (Instant, Arc<HashMap<u64, UnixSocket>>)>,
+    lists: HashMap<u32, Read>,
     credit: Credit,
 }
 
@@ -80,40 +96,58 @@ impl UnixLists {
         };
         let now = Instant::now();
         let known = self.lists.get(&netns);
-        let believed = known.filter(|(read, sockets)| {
-            now.saturating_duration_since(*read) < BELIEVED_FOR
-                && wanted.all(|inode| sockets.contains_key(&inode))
+        let believed = known.filter(|read| {
+            now.saturating_duration_since(read.at) < BELIEVED_FOR
+                && wanted.all(|inode| read.sockets.contains_key(&inode))
         });
         if believed.is_some() || !self.credit.is_left(now) {
-            let sockets = known.map(|(_, sockets)| Arc::clone(sockets));
+            let sockets = known.map(|read| Arc::clone(&read.sockets));
             return UnixList {
                 sockets: sockets.unwrap_or_default(),
                 current: false,
+                newly_cut: false,
             };
         }
-        let sockets = self.credit.pay(|| Arc::new(sockets::unix_sockets(pid)));
-        self.keep(netns, now, &sockets);
+        match self.credit.pay(|| sockets::unix_sockets(pid)) {
+            Some(list) => self.take(netns, now, list),
+            None => UnixList::default(),
+        }
+    }
+
+    fn take(&mut self, netns: u32, now: Instant, list: Listed) -> UnixList {
+        let cut = list.cut;
+        let was_cut = self.lists.get(&netns).is_some_and(|read| read.cut);
+        let sockets = Arc::new(list.sockets);
+        self.keep(
+            netns,
+            Read {
+                at: now,
+                sockets: Arc::clone(&sockets),
+                cut,
+            },
+        );
         UnixList {
             sockets,
-            current: true,
+            current: !cut,
+            newly_cut: cut && !was_cut,
         }
     }
 
     /// Sockets in all lists.
     fn kept(&self) -> usize {
-        self.lists.values().map(|(_, sockets)| sockets.len()).sum()
+        self.lists.values().map(|read| read.sockets.len()).sum()
     }
 
-    fn keep(&mut self, netns: u32, now: Instant, sockets: &Arc<HashMap<u64, UnixSocket>>) {
+    fn keep(&mut self, netns: u32, list: Read) {
         self.lists.remove(&netns);
         while self.lists.len() >= LISTS_MAX || self.kept() > SOCKETS_MAX {
-            let oldest = self.lists.iter().min_by_key(|(_, (read, _))| *read);
+            let oldest = self.lists.iter().min_by_key(|(_, read)| read.at);
             let Some(oldest) = oldest.map(|(netns, _)| *netns) else {
                 break;
             };
             self.lists.remove(&oldest);
         }
-        self.lists.insert(netns, (now, Arc::clone(sockets)));
+        self.lists.insert(netns, list);
     }
 }
 
@@ -164,6 +198,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_list_that_is_cut_nothing_is_said_to_be_gone() {
+        let mut lists = UnixLists::default();
+        let socket = UnixSocket {
+            name: None,
+            listening: true,
+        };
+        let mut take = |cut| {
+            let sockets = HashMap::from([(17001, socket.clone())]);
+            lists.take(1, Instant::now(), Listed { sockets, cut })
+        };
+        let cut = take(true);
+        assert!(cut.get(17001).is_some() && cut.get(17002).is_none());
+        assert!(!cut.is_gone(17002) && cut.is_newly_cut());
+        let again = take(true);
+        assert!(!again.is_gone(17002) && !again.is_newly_cut());
+        let whole = take(false);
+        assert!(whole.is_gone(17002) && !whole.is_gone(17001) && !whole.is_newly_cut());
+    }
+
+    #[test]
     fn lists_of_many_namespaces_are_bounded() {
         let mut lists = UnixLists::default();
         let socket = UnixSocket {
@@ -174,18 +228,23 @@ mod tests {
             .map(|inode| (inode, socket.clone()))
             .collect();
         let (few, many) = (Arc::default(), Arc::new(many));
-        let now = Instant::now();
+        let at = Instant::now();
+        let read = |sockets: &Arc<_>| Read {
+            at,
+            sockets: Arc::clone(sockets),
+            cut: false,
+        };
         for netns in 0..200 {
-            lists.keep(netns, now, &few);
+            lists.keep(netns, read(&few));
             assert!(lists.lists.len() <= LISTS_MAX);
         }
         for netns in 0..200 {
-            lists.keep(netns, now, &many);
+            lists.keep(netns, read(&many));
             assert!(
                 lists
                     .lists
                     .values()
-                    .filter(|(_, of)| !of.is_empty())
+                    .filter(|read| !read.sockets.is_empty())
                     .count()
                     <= 5
             );

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sha2::{Digest as _, Sha256};
 
 use super::{Output, Pipeline, is_foreign_netns};
-use crate::event::{Channel, EndKey, ProcessKey, SocketState, UnixNs};
+use crate::event::{Channel, EndKey, LossReason, ProcessKey, SocketState, UnixNs};
 use crate::flow::Side;
+use crate::host::UnixList;
 use crate::mcp::session::SessionNumber;
 use crate::observation::{
     self, Body, Evidence, Listener, ListenerMcp, ListenerState, Observation, Quality, Source,
@@ -181,9 +182,7 @@ impl Pipeline {
         if ends.is_empty() {
             return None;
         }
-        let list = self
-            .host
-            .unix_sockets(server.pid, &mut ends.iter().copied());
+        let list = self.unix_sockets(server.pid, &mut ends.iter().copied());
         let there = ends.iter().filter_map(|end| list.get(*end));
         let place = match there.clone().find_map(|end| end.name.clone()) {
             Some(name) => {
@@ -344,9 +343,7 @@ impl Pipeline {
         let mut nameless = self.listeners.nameless(before);
         nameless.truncate(NAMED_MAX);
         for (netns, (pid, keys)) in self.by_namespace(nameless) {
-            let list = self
-                .host
-                .unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
+            let list = self.unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
             let netns = self.foreign(netns);
             for key in keys {
                 let known = list.get(key.inode);
@@ -363,6 +360,13 @@ impl Pipeline {
                 self.listeners.name(key, place);
             }
         }
+    }
+
+    /// The unix sockets that a process could see. Where there are too many, the rest is not looked at.
+    fn unix_sockets(&mut self, pid: u32, wanted: &mut dyn Iterator<Item = u64>) -> UnixList {
+        let list = self.host.unix_sockets(pid, wanted);
+        self.lose(LossReason::TableFull, u64::from(list.is_newly_cut()));
+        list
     }
 
     /// Sockets by network namespace, each with a process in it to look through.
@@ -400,9 +404,7 @@ impl Pipeline {
             .collect();
         let mut gone: Vec<EndKey> = Vec::new();
         for (_, (pid, keys)) in self.by_namespace(held) {
-            let list = self
-                .host
-                .unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
+            let list = self.unix_sockets(pid, &mut keys.iter().map(|key| key.inode));
             // The process ended just now: the next look tells.
             if list.is_empty() {
                 continue;
@@ -416,9 +418,7 @@ impl Pipeline {
         let orphans = self.listeners.orphans();
         if !orphans.is_empty() {
             let tcp = self.host.tcp_listening();
-            let unix = self
-                .host
-                .unix_sockets(1, &mut orphans.iter().map(|(key, _)| key.inode));
+            let unix = self.unix_sockets(1, &mut orphans.iter().map(|(key, _)| key.inode));
             let there = |key: &EndKey, place: &Option<Place>| match place {
                 Some(place) if place.netns != 0 => false,
                 Some(Place {
