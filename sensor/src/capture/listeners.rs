@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::holder::{self, STEP_DESCRIPTORS};
+use super::image;
 use super::processes::Processes;
 use crate::credit::Credit;
 use crate::event::{
@@ -31,7 +32,7 @@ pub(super) struct Listeners {
     /// Processes that are still to be asked in the running search.
     round: Vec<u32>,
     /// What it looks for, and who was found so far.
-    asked: HashMap<u64, Vec<u32>>,
+    asked: HashMap<u64, Vec<ProcessKey>>,
     credit: Credit,
     netns: u32,
 }
@@ -44,8 +45,10 @@ struct Listener {
     /// Somebody was told to listen there.
     told: bool,
     holders: Vec<ProcessKey>,
-    /// More hold it than were told, and that was counted.
+    /// More hold it than were told.
     cut: bool,
+    /// That was counted.
+    counted: bool,
     searched: Option<Instant>,
 }
 
@@ -110,6 +113,7 @@ impl Listeners {
                 told: false,
                 holders: Vec::new(),
                 cut: false,
+                counted: false,
                 searched: None,
             });
         }
@@ -144,15 +148,19 @@ impl Listeners {
             while left > 0
                 && let Some(pid) = round.pop()
             {
+                // Before its descriptors: who is another one when all were asked did not hold them.
+                let Some(process) = image::key(pid) else {
+                    continue;
+                };
                 let held: Vec<u64> =
                     holder::held(pid, &mut left, |inode| asked.contains_key(&inode)).collect();
                 for inode in held {
                     // One more than are told: then it shows that there are more.
                     if let Some(holders) = asked.get_mut(&inode)
-                        && holders.last() != Some(&pid)
+                        && holders.last() != Some(&process)
                         && holders.len() <= HOLDERS_MAX
                     {
-                        holders.push(pid);
+                        holders.push(process);
                     }
                 }
             }
@@ -168,7 +176,7 @@ impl Listeners {
         &mut self,
         time: UnixNs,
         inode: u64,
-        holders: &[u32],
+        holders: &[ProcessKey],
         processes: &mut Processes,
         events: &mut Vec<Event>,
     ) {
@@ -176,14 +184,19 @@ impl Listeners {
             return;
         };
         let again = listener.searched.replace(Instant::now()).is_some();
-        if holders.len() > HOLDERS_MAX && !std::mem::replace(&mut listener.cut, true) {
+        listener.cut = holders.len() > HOLDERS_MAX;
+        if listener.cut && !std::mem::replace(&mut listener.counted, true) {
             let reason = LossReason::TableFull;
             let body = Body::Lost { reason, count: 1 };
             events.push(Event { time, body });
         }
         let holders = holders.iter().take(HOLDERS_MAX);
         let holders: Vec<ProcessKey> = holders
-            .filter_map(|pid| processes.name(time, *pid, events))
+            // A number may be another process's by now.
+            .filter_map(|holder| {
+                let named = processes.name(time, holder.pid, events);
+                named.filter(|process| process == holder)
+            })
             .collect();
         let before = std::mem::replace(&mut listener.holders, holders);
         listener.told |= !listener.holders.is_empty();
@@ -212,11 +225,15 @@ impl Listeners {
             };
             address.port() == reached.port() && (any || address.ip() == reached.ip())
         };
-        let mut holders = self
-            .told
-            .values()
-            .filter(|listener| serves(&listener.address))
-            .flat_map(|listener| &listener.holders);
+        let serving = self.told.values().filter(|known| serves(&known.address));
+        // Whose one of them is may not be known yet, or not of all who hold it.
+        if serving
+            .clone()
+            .any(|known| known.holders.is_empty() || known.cut)
+        {
+            return None;
+        }
+        let mut holders = serving.flat_map(|known| &known.holders);
         let only = *holders.next()?;
         holders.all(|other| *other == only).then_some(only)
     }

@@ -88,6 +88,55 @@ fn a_socket_that_changes_hands_is_the_next_ones() {
 }
 
 #[test]
+fn a_number_that_is_another_process_by_now_holds_nothing() {
+    let mut host = Host::new();
+    host.look();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut events = Vec::new();
+    let sockets = host.sockets.listening();
+    host.listeners
+        .look(1, &sockets, &host.processes, &mut events);
+    let own = image::key(std::process::id()).unwrap();
+    let before = ProcessKey { start_ns: 1, ..own };
+    // All were asked, and one ended before they were told.
+    host.listeners.round.clear();
+    for holders in host.listeners.asked.values_mut() {
+        holders.push(before);
+    }
+    host.listeners.credit = Credit::new(SHARE, SAVED, Instant::now());
+    host.listeners.search(1, &mut host.processes, &mut events);
+    assert!(host.listeners.asked.is_empty());
+    assert_eq!(told(&events, at), []);
+    assert_eq!(host.listeners.only(at), None);
+}
+
+#[test]
+fn nobody_alone_listens_where_it_is_not_known_who_does() {
+    let mut host = Host::new();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let at = listener.local_addr().unwrap();
+    host.look();
+    let own = image::key(std::process::id());
+    assert_eq!(host.listeners.only(at), own);
+    let known = |address| Listener {
+        address,
+        early: false,
+        told: false,
+        holders: Vec::new(),
+        cut: false,
+        counted: false,
+        searched: None,
+    };
+    let any = SocketAddr::from(([0; 4], at.port()));
+    let other = SocketAddr::from(([0; 4], at.port() ^ 1));
+    host.listeners.told.insert(u64::MAX, known(other));
+    assert_eq!(host.listeners.only(at), own);
+    host.listeners.told.insert(u64::MAX, known(any));
+    assert_eq!(host.listeners.only(at), None);
+}
+
+#[test]
 fn when_a_holder_ends_the_others_are_looked_for() {
     let mut host = Host::new();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -124,6 +173,7 @@ fn of_many_who_hold_a_socket_some_are_told_and_the_rest_is_counted_once() {
         events.iter().filter(lost).count()
     };
     assert_eq!(lost(&events), 1);
+    assert_eq!(host.listeners.only(at), None);
     host.listeners
         .told
         .values_mut()
