@@ -291,6 +291,9 @@ impl Session {
     /// Keeps an answer for a moment whose request was not reported yet: calls are reported when they
     /// return, and a writer may be held up inside its call.
     pub fn keep_early(&mut self, early: EarlyAnswer) {
+        // Those whose requests will not come any more are no loss.
+        self.early
+            .retain(|known| !early::is_late(known.time, early.time));
         if self.early.len() >= EARLY_MAX {
             self.early.remove(0);
             self.dropped += 1;
@@ -526,4 +529,40 @@ fn stated_method(method: &str) -> String {
 /// Every client request is a call but the ones that only keep the conversation going.
 fn is_call(method: &str) -> bool {
     !matches!(method, "ping" | "initialize" | "server/discover")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_early_answer_that_is_late_is_no_loss() {
+        let number = SessionNumber(1);
+        let waiting = WaitingCount::default();
+        let mut session = Session::new(number, 0, Transport::Http, Channel::Tcp, waiting);
+        let mut keep = |time| {
+            session.keep_early(EarlyAnswer {
+                time,
+                response: Response {
+                    id: None,
+                    outcome: Outcome::Ok,
+                    handshake: None,
+                    tools: None,
+                    tools_dropped: 0,
+                    era: Era::Unknown,
+                },
+                bytes: 1,
+                marks: Marks::default(),
+            });
+            session.dropped
+        };
+        for _ in 0..EARLY_MAX {
+            assert_eq!(keep(1), 0);
+        }
+        let later = 10_000_000_000;
+        for _ in 0..EARLY_MAX {
+            assert_eq!(keep(later), 0, "the others wait for nothing any more");
+        }
+        assert_eq!(keep(later), 1);
+    }
 }
