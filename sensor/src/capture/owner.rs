@@ -28,7 +28,7 @@ const SEARCH_AGAIN: Duration = Duration::from_millis(100);
 /// Such sockets remembered.
 const MISSED_MAX: usize = 1024;
 /// How long the host's own addresses are believed.
-const ADDRESSES_FOR: Duration = Duration::from_secs(1);
+const ADDRESSES_FOR: Duration = Duration::from_secs(5);
 
 /// Whose an end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
