@@ -11,6 +11,10 @@ use std::os::unix::fs::MetadataExt as _;
 const DESCRIPTORS_MAX: usize = 65_536;
 /// Descriptors looked at in one step; the process that uses the last of them is looked at whole.
 pub(super) const STEP_DESCRIPTORS: usize = 8192;
+/// Of those, looked at of the likely ones, who are asked in each step.
+const LIKELY_DESCRIPTORS: usize = STEP_DESCRIPTORS / 2;
+/// Whoever has more descriptors than this is asked last: some processes with huge tables may not use up the time of all others.
+const HEAVY_DESCRIPTORS: usize = 1024;
 /// How far up a socket is looked for with those who may have handed it down.
 const ANCESTORS_MAX: usize = 8;
 
@@ -21,6 +25,10 @@ pub(super) struct Search {
     round: Vec<u32>,
     /// What the round was begun for.
     asked: HashSet<u64>,
+    /// Processes that had many descriptors when they were asked last. They are the first ones of a round, asked last.
+    heavy: HashSet<u32>,
+    /// The last round ended before those were asked, for sockets that came since.
+    cut_short: bool,
 }
 
 /// What one step of a search came to.
@@ -40,28 +48,29 @@ impl Search {
         wanted: &HashMap<u64, u32>,
         likely: impl Iterator<Item = u32>,
     ) -> Step {
-        let mut left = STEP_DESCRIPTORS;
+        let mut left = LIKELY_DESCRIPTORS;
         let mut step = Step::default();
         let mut missing: HashSet<u64> = wanted.keys().copied().collect();
-        for pid in likely {
-            if missing.is_empty() {
+        let (heavy, light): (Vec<u32>, Vec<u32>) = likely.partition(|pid| self.heavy.contains(pid));
+        for pid in light.into_iter().chain(heavy) {
+            if missing.is_empty() || left == 0 {
                 break;
             }
-            ask(pid, &mut left, &mut missing, &mut step.found);
+            self.ask(pid, &mut left, &mut missing, &mut step.found);
         }
+        // The round goes on, whatever that took.
+        left += STEP_DESCRIPTORS - LIKELY_DESCRIPTORS;
         self.asked.retain(|inode| missing.contains(inode));
-        if self.asked.is_empty() {
+        if missing.is_empty() {
+            self.round.clear();
+        } else if self.asked.is_empty() && self.may_begin() {
             self.asked.clone_from(&missing);
             let users: HashSet<u32> = wanted.values().copied().collect();
-            self.round = if missing.is_empty() {
-                Vec::new()
-            } else {
-                by_likelihood(&users)
-            };
+            self.round = self.by_likelihood(&users);
         }
         while left > 0 && !missing.is_empty() {
             let Some(pid) = self.round.pop() else { break };
-            ask(pid, &mut left, &mut missing, &mut step.found);
+            self.ask(pid, &mut left, &mut missing, &mut step.found);
         }
         self.asked.retain(|inode| missing.contains(inode));
         if self.round.is_empty() {
@@ -69,14 +78,55 @@ impl Search {
         }
         step
     }
-}
 
-fn ask(pid: u32, left: &mut usize, missing: &mut HashSet<u64>, found: &mut HashMap<u64, u32>) {
-    let held: Vec<u64> = held(pid, left, |inode| missing.contains(&inode)).collect();
-    for inode in held {
-        if missing.remove(&inode) {
-            found.insert(inode, eldest(pid, left, inode));
+    /// What came while a round was running is looked for in the rest of it, and in the next one: whoever makes sockets all the time
+    /// would else have it begun again and again. Of every second round, those who cost most may be left out.
+    fn may_begin(&mut self) -> bool {
+        let rest_is_heavy = self.round.iter().all(|pid| self.heavy.contains(pid));
+        let is_over = self.round.is_empty();
+        if !is_over && (self.cut_short || !rest_is_heavy) {
+            return false;
         }
+        self.cut_short = !is_over;
+        true
+    }
+
+    fn ask(
+        &mut self,
+        pid: u32,
+        left: &mut usize,
+        missing: &mut HashSet<u64>,
+        found: &mut HashMap<u64, u32>,
+    ) {
+        let mut rest = usize::MAX;
+        let held: Vec<u64> = held(pid, &mut rest, |inode| missing.contains(&inode)).collect();
+        let used = usize::MAX - rest;
+        *left = left.saturating_sub(used);
+        if used > HEAVY_DESCRIPTORS {
+            self.heavy.insert(pid);
+        } else {
+            self.heavy.remove(&pid);
+        }
+        for inode in held {
+            if missing.remove(&inode) {
+                found.insert(inode, eldest(pid, left, inode));
+            }
+        }
+    }
+
+    /// Those with many descriptors first, those of the right users last, of those the youngest last: who has just connected
+    /// mostly has just begun.
+    fn by_likelihood(&mut self, users: &HashSet<u32>) -> Vec<u32> {
+        let own = |pid: u32| {
+            let owner = fs::metadata(format!("/proc/{pid}")).map(|folder| folder.uid());
+            owner.is_ok_and(|owner| users.contains(&owner))
+        };
+        let living: HashSet<u32> = processes().collect();
+        self.heavy.retain(|pid| living.contains(pid));
+        let rank = |pid: u32| (!self.heavy.contains(&pid), own(pid), pid);
+        let mut pids: Vec<(bool, bool, u32)> = living.into_iter().map(rank).collect();
+        pids.sort_unstable();
+        pids.into_iter().map(|(_, _, pid)| pid).collect()
     }
 }
 
@@ -103,17 +153,6 @@ pub(super) fn held<'a>(
         let inode = inode.strip_suffix(']')?.parse().ok()?;
         asked(inode).then_some(inode)
     })
-}
-
-/// Those of the right users last, of those the youngest last: who has just connected mostly has just begun.
-fn by_likelihood(users: &HashSet<u32>) -> Vec<u32> {
-    let own = |pid: u32| {
-        let owner = fs::metadata(format!("/proc/{pid}")).map(|folder| folder.uid());
-        owner.is_ok_and(|owner| users.contains(&owner))
-    };
-    let mut pids: Vec<(bool, u32)> = processes().map(|pid| (own(pid), pid)).collect();
-    pids.sort_unstable();
-    pids.into_iter().map(|(_, pid)| pid).collect()
 }
 
 /// The furthest ancestor that holds the socket, too: descriptors are handed down.
@@ -182,6 +221,8 @@ mod tests {
         let wanted = HashMap::from([(u64::MAX, uid)]);
         // Asked again and again, this process takes all that a step has.
         let own = vec![std::process::id(); STEP_DESCRIPTORS];
+        search.round.clone_from(&own);
+        search.asked.insert(u64::MAX);
         let step = search.step(&wanted, own.iter().copied());
         assert_eq!(
             step,
@@ -189,12 +230,53 @@ mod tests {
             "nobody is missed before all were asked"
         );
         let before = search.round.len();
-        assert!(before > 0);
-        assert_eq!(all(&mut search, &wanted, &[]).missed, [u64::MAX]);
+        assert!(0 < before && before < own.len(), "whoever is likely");
         // What was asked for later is missed when all were asked for it.
         search.step(&wanted, own.iter().copied());
         let both = HashMap::from([(u64::MAX, uid), (u64::MAX - 1, uid)]);
         search.step(&both, own.iter().copied());
         assert_eq!(search.asked, HashSet::from([u64::MAX]));
+        let missed = all(&mut search, &both, &[]).missed;
+        assert_eq!(missed, [u64::MAX, u64::MAX - 1]);
+    }
+
+    #[test]
+    fn who_has_many_descriptors_is_asked_last() {
+        let uid = fs::metadata("/proc/self").unwrap().uid();
+        let own = std::process::id();
+        let (socket, inode) = own_socket();
+        let copies: Result<Vec<_>, _> =
+            (0..HEAVY_DESCRIPTORS).map(|_| socket.try_clone()).collect();
+        // Where a process may not have as many, none is heavy.
+        let Ok(copies) = copies else { return };
+        let mut search = Search::default();
+        let users = HashSet::from([uid]);
+        let wanted = HashMap::from([(inode, uid)]);
+        assert_eq!(all(&mut search, &wanted, &[]).found[&inode], own);
+        assert!(search.heavy.contains(&own));
+        search.heavy.insert(u32::MAX);
+        assert_eq!(search.by_likelihood(&users).first(), Some(&own));
+        assert!(!search.heavy.contains(&u32::MAX), "it is gone");
+        // It counts as it is now.
+        drop(copies);
+        assert_eq!(all(&mut search, &wanted, &[]).found[&inode], own);
+        assert!(search.heavy.is_empty());
+    }
+
+    #[test]
+    fn a_round_goes_on_for_what_came_since_and_leaves_out_the_heavy_only_once() {
+        let mut search = Search {
+            round: vec![1, 2],
+            heavy: HashSet::from([1]),
+            ..Search::default()
+        };
+        assert!(!search.may_begin(), "another one is to be asked");
+        search.round.pop();
+        assert!(search.may_begin());
+        assert!(!search.may_begin(), "all are to be asked this time");
+        search.round.pop();
+        assert!(search.may_begin());
+        search.round.push(1);
+        assert!(search.may_begin());
     }
 }
