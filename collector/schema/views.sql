@@ -143,7 +143,7 @@ LEFT JOIN
 ) AS t ON h.host = t.host;
 
 -- What a sensor cannot read, and why; the last word on each process, and of its present run on the host as a whole.
--- The present run is the last that said how its probes are, as each does.
+-- The present run is the last that said how its probes are, as each does; where none did, the last that said anything.
 CREATE OR REPLACE VIEW coverage {on_cluster} AS
 SELECT
     c.host AS host, -- Host.
@@ -161,8 +161,8 @@ FROM coverage_fact AS c
 WHERE c.pid IS NOT NULL
     OR (c.host, c.run) IN
     (
-        SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
-        WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+        SELECT p.host, argMax(p.run, tuple(p.what = 'probes', p.received, p.time, p.sequence)) FROM coverage_fact AS p
+        WHERE p.pid IS NULL GROUP BY p.host
     )
 GROUP BY c.host, c.what, c.pid, c.exe;
 
@@ -180,8 +180,8 @@ SELECT
     max(c.time) AS last_seen, -- Last report; what holds of the host as a whole is said once, and holds until the run ends.
     (c.host, c.run) IN
     (
-        SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
-        WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+        SELECT p.host, argMax(p.run, tuple(p.what = 'probes', p.received, p.time, p.sequence)) FROM coverage_fact AS p
+        WHERE p.pid IS NULL GROUP BY p.host
     ) AS present -- 1: that run is the present one.
 FROM coverage_fact AS c
 GROUP BY c.host, c.run, c.what, c.pid, c.exe;

@@ -45,8 +45,8 @@ FROM
             SELECT f.host AS host, f.what AS what, f.state AS state, f.time AS time, f.sequence AS sequence, f.position AS position,
                    (f.host, f.run) IN
                    (
-                       SELECT p.host, argMax(p.run, tuple(p.received, p.time, p.sequence)) FROM coverage_fact AS p
-                       WHERE p.pid IS NULL AND p.what = 'probes' GROUP BY p.host
+                       SELECT p.host, argMax(p.run, tuple(p.what = 'probes', p.received, p.time, p.sequence)) FROM coverage_fact AS p
+                       WHERE p.pid IS NULL GROUP BY p.host
                    ) AS present
             FROM coverage_fact AS f
             WHERE f.pid IS NULL
