@@ -31,8 +31,12 @@ use crate::{
 /// Starts of an application that did not speak to any server.
 const APPLICATION_STARTS_MAX: u32 = 3;
 
-/// The user of all peers: `irc` of Debian's base-passwd, who runs nothing else. Some clients want a user with a name.
-const PEERS_UID: u32 = 39;
+/// The user of the SDKs' peers: `list` of Debian's base-passwd, who runs nothing else. What the inventory says of this user is
+/// what it says of the peers.
+const SDKS_UID: u32 = 38;
+/// The user where applications are among the peers: `irc`, so that two sets can run side by side. Some applications want a
+/// user with a name.
+const APPLICATIONS_UID: u32 = 39;
 /// Sessions that each driver opens, one after the other.
 const SESSIONS: u32 = 2;
 /// What set-up has put into the cache of uv.
@@ -49,6 +53,7 @@ const GIT_LIMIT: Duration = Duration::from_secs(30);
 /// What all cells share.
 pub(super) struct Site {
     folder: PathBuf,
+    uid: u32,
     loopback: Option<Loopback>,
     servers: BTreeMap<(Server, Transport), Serving>,
 }
@@ -73,7 +78,8 @@ pub fn run(gnomon: &Gnomon, cells: &[Cell]) -> Result<(Vec<Outcome>, Vec<String>
         .prefix("matrix-")
         .tempdir_in(gnomon.folder())?
         .keep();
-    let site = Site::prepare(folder, cells)?;
+    let uid = user_of(cells);
+    let site = Site::prepare(folder, uid, cells)?;
     let done = site.run(cells);
     // Servers end before the comparison, so that their sessions end too.
     for serving in site.servers.values() {
@@ -94,22 +100,33 @@ pub fn run(gnomon: &Gnomon, cells: &[Cell]) -> Result<(Vec<Outcome>, Vec<String>
             }
         }
     }
-    let (mut outcomes, strangers) = settled(gnomon, &accounted)?;
+    let (mut outcomes, strangers) = settled(gnomon, uid, &accounted)?;
     for (outcome, failure) in outcomes.iter_mut().zip(failed) {
         outcome.difference = failure.or(outcome.difference.take());
     }
     Ok((outcomes, strangers))
 }
 
+/// The user whose processes the peers of these cells are.
+fn user_of(cells: &[Cell]) -> u32 {
+    let driven = |cell: &Cell| matches!(cell.client, Client::Sdk { .. });
+    if cells.iter().all(driven) {
+        SDKS_UID
+    } else {
+        APPLICATIONS_UID
+    }
+}
+
 /// Compares until everything is equal and stays so, or time is up.
 fn settled(
     gnomon: &Gnomon,
+    uid: u32,
     accounted: &[(Cell, Vec<Account>)],
 ) -> Result<(Vec<Outcome>, Vec<String>)> {
     let inventory = gnomon.inventory()?;
     let mut last = None;
     let result = steady(COMPLETE_WITHIN, QUIET, || {
-        let rows = Rows::of_user(&inventory, PEERS_UID)?;
+        let rows = Rows::of_user(&inventory, uid)?;
         let outcomes: Vec<Outcome> = accounted
             .iter()
             .map(|(cell, accounts)| rows.compare(cell, accounts))
@@ -129,7 +146,7 @@ fn settled(
 }
 
 impl Site {
-    fn prepare(folder: PathBuf, cells: &[Cell]) -> Result<Self> {
+    fn prepare(folder: PathBuf, uid: u32, cells: &[Cell]) -> Result<Self> {
         let in_loopback = |cell: &Cell| application::needs_loopback(cell.client);
         let loopback = if cells.iter().any(in_loopback) {
             Some(Loopback::start(&folder)?)
@@ -138,6 +155,7 @@ impl Site {
         };
         let mut site = Self {
             folder,
+            uid,
             loopback,
             servers: BTreeMap::new(),
         };
@@ -192,7 +210,7 @@ impl Site {
         fs::create_dir_all(&accounts)?;
         fs::create_dir_all(&home)?;
         let surroundings = Surroundings {
-            uid: Some(PEERS_UID),
+            uid: Some(self.uid),
             network_of: None,
             home: Some(home),
         };
@@ -208,7 +226,7 @@ impl Site {
         let Client::Sdk { .. } = cell.client else {
             if application::needs_loopback(cell.client) {
                 let surroundings = Surroundings {
-                    uid: Some(PEERS_UID),
+                    uid: Some(self.uid),
                     network_of: self.loopback.as_ref().map(Loopback::pid),
                     home: Some(corner.folder.join("home")),
                 };

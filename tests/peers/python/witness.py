@@ -16,6 +16,7 @@ PARENT = os.getppid()
 import json
 import select
 import sys
+import time
 
 import anyio
 from mcp.server.fastmcp import FastMCP
@@ -67,27 +68,47 @@ def save():
     os.replace(path + ".new", path)
 
 
-def owner_of(address):
-    """The process that holds the connection from this address on this host, by /proc."""
+def inodes_of(address):
+    """The sockets of this host that have this address as their own."""
     host, own_port = address
     digits = "".join(f"{int(part):02X}" for part in reversed(host.split(".")))
     wanted = f"{digits}:{own_port:04X}"
-    inodes = set()
     for table, width in (("/proc/net/tcp", 8), ("/proc/net/tcp6", 32)):
         with open(table, encoding="ascii") as rows:
             for row in list(rows)[1:]:
                 fields = row.split()
                 ip, _, hexport = fields[1].partition(":")
                 if f"{ip[width - 8:]}:{hexport}" == wanted:
-                    inodes.add(f"socket:[{fields[9]}]")
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+                    yield f"socket:[{fields[9]}]"
+
+
+def links_of(pid):
+    """Where the descriptors of a process lead; those that it closes meanwhile lead nowhere."""
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for fd in fds:
         try:
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                if os.readlink(f"/proc/{pid}/fd/{fd}") in inodes:
-                    return int(pid)
+            yield os.readlink(f"/proc/{pid}/fd/{fd}")
         except OSError:
             continue
-    return None
+
+
+def owner_of(address):
+    """The process that holds the connection from this address on this host, by /proc.
+
+    The client waits for its answer meanwhile, so it is there; but neither list is read at one instant, and both may pass over
+    what was there all the time. So they are read again, for as long as a client is sure to wait.
+    """
+    until = time.monotonic() + 2
+    while True:
+        inodes = set(inodes_of(address))
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            if not inodes.isdisjoint(links_of(pid)):
+                return int(pid)
+        if time.monotonic() > until:
+            return None
 
 
 def nobody_reads():
