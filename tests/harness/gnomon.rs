@@ -15,7 +15,7 @@ use crate::{
     host,
     inventory::Inventory,
     peers::free_port,
-    place::{engine_library, program},
+    place::{engine_library, own_folder, program},
     process::{Process, Signal},
 };
 
@@ -54,10 +54,7 @@ impl Gnomon {
     /// The files cannot be written.
     pub fn prepare() -> Result<Self> {
         host::share()?;
-        let folder = tempfile::Builder::new()
-            .prefix("gnomon-e2e-")
-            .tempdir()
-            .context("a temporary folder")?;
+        let folder = own_folder("e2e")?;
         let gnomon = Self {
             sensor: None,
             collector: None,

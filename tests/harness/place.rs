@@ -1,11 +1,15 @@
 //! Where things are in the checkout.
 
 use std::{
-    env,
+    env, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::{Builder, TempDir};
+
+/// Folders that one process makes by [`own_folder`], at most.
+const FOLDERS_MAX: u32 = 1000;
 
 /// The checkout.
 #[must_use]
@@ -14,6 +18,24 @@ pub fn checkout() -> PathBuf {
         .parent()
         .expect("tests/ lies in the checkout")
         .to_path_buf()
+}
+
+/// A folder for temporary files, which goes with what is returned. Its name is a number: a sensor states no path that looks
+/// like a secret, and one random name in twenty does.
+///
+/// # Errors
+/// It cannot be made.
+pub fn own_folder(kind: &str) -> Result<TempDir> {
+    let own = std::process::id();
+    for number in 0..FOLDERS_MAX {
+        let name = format!("gnomon-{kind}-{own}-{number}");
+        match Builder::new().prefix(&name).rand_bytes(0).tempdir() {
+            // This process made one before, or one of that number was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made.context("a temporary folder"),
+        }
+    }
+    bail!("{FOLDERS_MAX} folders of process {own} are there already")
 }
 
 /// One of our programs, as built beside the running test or benchmark.

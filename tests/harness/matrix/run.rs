@@ -41,6 +41,8 @@ const APPLICATIONS_UID: u32 = 39;
 const SESSIONS: u32 = 2;
 /// What set-up has put into the cache of uv.
 const UVX_SERVER: &str = "mcp-server-time@2026.10.10";
+/// Calls of [`run`] in the life of one sensor.
+const ROUNDS_MAX: u32 = 100;
 /// Cells that run at the same time.
 const WORKERS: usize = 4;
 /// Time after the last peer's end within which the inventory must be complete.
@@ -74,10 +76,11 @@ pub(super) struct Corner {
 /// The servers that cells share cannot be started, or the inventory cannot be asked. A cell whose peers fail is an
 /// outcome that differs.
 pub fn run(gnomon: &Gnomon, cells: &[Cell]) -> Result<(Vec<Outcome>, Vec<String>)> {
-    let folder = tempfile::Builder::new()
-        .prefix("matrix-")
-        .tempdir_in(gnomon.folder())?
-        .keep();
+    let mut numbered = (1..=ROUNDS_MAX).map(|round| gnomon.path(&format!("matrix-{round}")));
+    let folder = numbered
+        .find(|folder| !folder.exists())
+        .context("too many rounds")?;
+    fs::create_dir(&folder)?;
     let uid = user_of(cells);
     let site = Site::prepare(folder, uid, cells)?;
     let done = site.run(cells);
