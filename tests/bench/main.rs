@@ -34,7 +34,7 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 12] = [
+const PARTS: [(&str, Measure); 13] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
@@ -43,7 +43,8 @@ const PARTS: [(&str, Measure); 12] = [
     ("throughput", |_| throughput::measure()),
     ("matrix", |_| matrix::measure()),
     ("peers", |_| peers::measure()),
-    ("cold", |_| cold::measure()),
+    ("cold", |_| cold::measure_ready()),
+    ("cold-test", |_| cold::measure_test()),
     ("warm", |_| warm::measure()),
     ("churn", churn::measure),
     ("silence", silence::measure),
