@@ -125,6 +125,7 @@ class Conversation:
         self.row = {"client_pid": PARENT if transport == "stdio" else None, "begun": False,
                     "client_name": None, "revision": None, "calls": {}, "errors": 0}
         self.calls = set()
+        self.handshakes = set()
         account["conversations"].append(self.row)
 
     def asked(self, message):
@@ -137,7 +138,7 @@ class Conversation:
                 self.row["client_pid"] = owner_of(context.client)
         params = request.params or {}
         if request.method in HANDSHAKE:
-            self.row["begun"] = True
+            self.handshakes.add(request.id)
             self.row["client_name"] = params.get("clientInfo", {}).get("name") or self.row["client_name"]
         elif request.method != "ping":
             named = request.method in ("tools/call", "prompts/get")
@@ -148,8 +149,9 @@ class Conversation:
 
     def answered(self, message):
         answer = message.message.root
-        if not self.row["calls"] and nobody_reads():
-            self.row["begun"] = False
+        # Not when it is asked: a client that gives up may end us before we answer.
+        if getattr(answer, "id", None) in self.handshakes:
+            self.row["begun"] = not nobody_reads()
         if isinstance(answer, JSONRPCError):
             self.row["errors"] += answer.id in self.calls
         elif isinstance(answer, JSONRPCResponse):
