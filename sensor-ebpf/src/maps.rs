@@ -86,7 +86,7 @@ pub static TUPLES: LruHashMap<TupleKey, FlowKey> =
 #[map]
 pub static DROPS: PerCpuArray<u64> = PerCpuArray::with_max_entries(flow::drop::COUNT, 0);
 
-/// Buffers for transfers, [`crate::scratch::LEVELS`] a CPU: larger than what a per-CPU map may hold. Size set at load.
+/// Buffers for transfers, [`sensor_abi::config::LEVELS`] a CPU: larger than what a per-CPU map may hold. Size set at load.
 #[map]
 pub static TRANSFERS: Array<TransferScratch> = Array::with_max_entries(2, 0);
 

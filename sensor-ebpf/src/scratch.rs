@@ -4,15 +4,12 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_loop};
-use sensor_abi::flow::drop;
+use sensor_abi::{config::LEVELS, flow::drop};
 
 use crate::{
     atomic, emit,
     maps::{TRANSFERS, TransferScratch},
 };
-
-/// Buffers of one processor.
-pub const LEVELS: u32 = 2;
 
 /// Takes a free buffer of this processor; none, and counted, if all are in use.
 ///

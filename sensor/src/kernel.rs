@@ -26,7 +26,7 @@ mod warning;
 pub use error::AttachError;
 pub use judge::Judge;
 pub use links::Gone;
-pub use load::{Kernel, Settings, Tier};
+pub use load::{Kernel, Reading, Settings};
 pub use losses::Losses;
 pub use pages::find_pages;
 pub use raw::decode;

@@ -22,7 +22,7 @@ pub enum Tier {
     /// The best that this kernel allows.
     #[default]
     Best,
-    /// The kernel's programs as [`kernel::Tier::from_environment`] says, or nothing.
+    /// The kernel's programs as [`kernel::Reading::from_environment`] says, or nothing.
     Kernel,
     /// Captured packets, whatever the kernel allows.
     Capture,

@@ -8,7 +8,7 @@ use aya::{
 };
 
 use super::{
-    AttachError, Tier,
+    AttachError, Reading,
     error::explain,
     hook::{FAMILIES, HANDED, Hook, When},
     load::set_data,
@@ -58,7 +58,7 @@ impl Attached {
     }
 }
 
-/// Attaches everything that `tier` asks for.
+/// Attaches everything that `reading` asks for.
 ///
 /// # Errors
 /// A program that we cannot do without was refused.
@@ -66,7 +66,7 @@ pub(super) fn attach(
     ebpf: &mut Ebpf,
     btf: &Btf,
     types: &Types,
-    tier: Tier,
+    reading: Reading,
     streams: Result<(), String>,
 ) -> Result<Attached, AttachError> {
     let mut attached = Attached::default();
@@ -88,7 +88,7 @@ pub(super) fn attach(
     for name in REQUIRED {
         require(&mut attached, ebpf, name, btf)?;
     }
-    if tier != Tier::SystemCalls {
+    if reading != Reading::SystemCalls {
         if streams.is_ok() {
             pages::tell(ebpf)?;
         }
@@ -103,7 +103,7 @@ pub(super) fn attach(
             };
             match outcome {
                 Ok(()) => attached.covered |= family.bit,
-                Err(reason) if tier == Tier::Streams => {
+                Err(reason) if reading == Reading::Streams => {
                     return Err(AttachError::NoFamily {
                         family: family.name,
                         reason,

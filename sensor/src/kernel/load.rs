@@ -24,9 +24,6 @@ use crate::event::{EndKey, FlowVerdict, LossReason};
 /// The BPF object that build.rs made.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/gnomon"));
 
-/// Buffers of a processor, as the programs count them (`scratch.rs`).
-const LEVELS: u32 = 2;
-
 /// What may be chosen about the kernel side.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -37,12 +34,12 @@ pub struct Settings {
     /// A process whose calls are not looked at: the sensor itself. 0 for none.
     pub excluded_pid: u32,
     /// How streams are read.
-    pub tier: Tier,
+    pub reading: Reading,
 }
 
 /// Ways to read streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tier {
+pub enum Reading {
     /// Each family of channels in the best way that this kernel allows.
     Best,
     /// Where they are written (tier 1), and where that cannot be had, not at all: for tests.
@@ -51,8 +48,8 @@ pub enum Tier {
     SystemCalls,
 }
 
-impl Tier {
-    /// The tier that the environment asks for by `GNOMON_TIER`, `1` or `2`: for tests and to find out what is wrong with
+impl Reading {
+    /// What the environment asks for by `GNOMON_TIER`, `1` or `2`: for tests and to find out what is wrong with
     /// a kernel. Without it, the best.
     #[must_use]
     pub fn from_environment() -> Self {
@@ -71,7 +68,7 @@ impl Default for Settings {
             ring_bytes: 32 * 1024 * 1024,
             flows_max: 16 * 1024,
             excluded_pid: std::process::id(),
-            tier: Tier::from_environment(),
+            reading: Reading::from_environment(),
         }
     }
 }
@@ -113,7 +110,7 @@ impl Kernel {
         let drops = PerCpuArray::try_from(take(&mut ebpf, "DROPS")?).map_err(bad_map("DROPS"))?;
         let warnings = warning::reader(&mut ebpf);
         let streams = types.lacks_for_streams(&offsets).map_or(Ok(()), Err);
-        let attached = attach::attach(&mut ebpf, &btf, &types, settings.tier, streams)?;
+        let attached = attach::attach(&mut ebpf, &btf, &types, settings.reading, streams)?;
         drop((types, btf));
         heap::trim();
         Ok(Self {
@@ -254,7 +251,7 @@ pub(super) fn load(settings: &Settings, offsets: &[u32], btf: &Btf) -> Result<Eb
         .map_max_entries("RECORDS", settings.ring_bytes)
         .map_max_entries("FLOWS", settings.flows_max)
         .map_max_entries("VERDICTS", settings.flows_max)
-        .map_max_entries("TRANSFERS", processors() * LEVELS)
+        .map_max_entries("TRANSFERS", processors() * sensor_abi::config::LEVELS)
         .load(OBJECT)
         .map_err(|source| AttachError::Maps {
             advice: "is there memory for them, and is BPF allowed here (sysctl kernel.unprivileged_bpf_disabled, lockdown, container)?",
@@ -282,7 +279,7 @@ pub(super) fn set_data<T: aya::Pod>(
 }
 
 fn map_bytes(settings: &Settings) -> u64 {
-    use sensor_abi::{flow, record};
+    use sensor_abi::{config::LEVELS, flow, record};
     let flows = u64::from(settings.flows_max)
         * (2 * size_of::<flow::FlowKey>() + size_of::<flow::FlowState>() + 4) as u64
         + u64::from(flow::TUPLES_MAX)

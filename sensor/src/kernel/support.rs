@@ -10,7 +10,7 @@ use aya::{
 };
 
 use super::{
-    Settings, Tier,
+    Reading, Settings,
     capability::{Capability, missing},
     confine,
     error::explain,
@@ -231,7 +231,7 @@ fn probe_object() -> Result<(Ebpf, Btf), String> {
         ring_bytes: 64 * 1024,
         flows_max: 64,
         excluded_pid: 0,
-        tier: Tier::Best,
+        reading: Reading::Best,
     };
     let types = Types::read().map_err(|error| error.to_string())?;
     let offsets = types.offsets().map_err(|error| error.to_string())?;
