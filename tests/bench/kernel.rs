@@ -3,13 +3,13 @@
 //! tests/kernels/workload.c makes known calls by one thread, without a sensor, with one of each tier, and without again. A figure is
 //! the difference for one write of 512 bytes and the read of them; it is the same on a busy machine.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use gnomon_tests::{
     claims::runs_tier,
     document,
-    place::{checkout, program},
+    place::{checkout, compiled, program},
     vm::{Guest, Kernel, Mode},
 };
 use serde_json::Value;
@@ -107,23 +107,6 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// The program with the calls, statically linked.
-fn workload() -> Result<PathBuf> {
-    let folder = checkout().join("target/kernels");
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let path = folder.join("workload");
-    let status = Command::new("cc")
-        .args(["-O2", "-static", "-o"])
-        .args([&path, &checkout().join("tests/kernels/workload.c")])
-        .status()
-        .context("cc")?;
-    ensure!(
-        status.success(),
-        "tests/kernels/workload.c is not to be compiled: {status}"
-    );
-    Ok(path)
-}
-
 fn script() -> Result<String> {
     let mut suite = String::new();
     for work in &WORKS {
@@ -157,7 +140,7 @@ suite off
 watched 2
 suite off
 "#,
-        workload()?.display(),
+        compiled(&checkout().join("tests/kernels/workload.c"))?.display(),
         program("gnomon-sensor")?.display(),
     ))
 }

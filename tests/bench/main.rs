@@ -18,6 +18,7 @@ mod ready;
 mod resources;
 mod results;
 mod silence;
+mod start;
 mod throughput;
 mod usage;
 mod visible;
@@ -34,11 +35,12 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 13] = [
+const PARTS: [(&str, Measure); 14] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
     ("resources", resources::measure),
+    ("start", |_| start::measure()),
     ("kernel", |_| kernel::measure()),
     ("throughput", |_| throughput::measure()),
     ("matrix", |_| matrix::measure()),

@@ -1,8 +1,9 @@
 //! Where things are in the checkout.
 
 use std::{
-    env, io,
+    env, fs, io,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -53,6 +54,27 @@ pub fn program(name: &str) -> Result<PathBuf> {
         path.is_file(),
         "{} is missing: cargo build --workspace --bins",
         path.display()
+    );
+    Ok(path)
+}
+
+/// A program in C, compiled for this machine, statically linked: it runs in guests too.
+///
+/// # Errors
+/// The compiler refuses.
+pub fn compiled(source: &Path) -> Result<PathBuf> {
+    let folder = checkout().join("target/kernels");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(source.file_stem().context("a source file")?);
+    let status = Command::new("cc")
+        .args(["-O2", "-static", "-o"])
+        .args([&path, source])
+        .status()
+        .context("cc")?;
+    ensure!(
+        status.success(),
+        "{} is not to be compiled: {status}",
+        source.display()
     );
     Ok(path)
 }
