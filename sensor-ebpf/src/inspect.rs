@@ -128,7 +128,7 @@ unsafe fn tell(
     let state = direction_of(flow, call.direction);
     let wanted = match action {
         Action::Inspect => charge(scratch, state, total),
-        Action::Exceed => exceed(scratch, state, total),
+        Action::Exceed => exceed(scratch, flow, state, total),
         Action::Heads => heads(scratch, flow, object, state, total),
         Action::Watch => {
             watch(scratch, flow);
@@ -260,7 +260,13 @@ pub unsafe fn flow_of(object: &Object, scratch: *mut TransferScratch) -> Option<
     }
     let local = end::is_local(end);
     let by_reader = local && tuple::meet(scratch, &object.key);
-    open_flow(scratch, &object.key, local, by_reader)
+    let flow = open_flow(scratch, &object.key, local, by_reader)?;
+    if VERDICTS.get(&object.key).is_some() {
+        // It was silent, and user space has woken it: what went by meanwhile is not known any more.
+        lose(direction_of(flow, direction::READ), LOST_ON_PASS_BYTES);
+        lose(direction_of(flow, direction::WRITE), LOST_ON_PASS_BYTES);
+    }
+    Some(flow)
 }
 
 /// Makes the state of an end, unless another processor was faster: then that one's, with what it counted.
@@ -546,15 +552,29 @@ unsafe fn charge(scratch: *mut TransferScratch, state: *mut DirectionState, tota
 /// How much is wanted of a call on a flow that used up its share before anybody judged it: all of what begins like a
 /// message, or nothing, and that is counted.
 #[inline(always)]
-unsafe fn exceed(scratch: *mut TransferScratch, state: *mut DirectionState, total: u64) -> u64 {
-    let beyond = u64::from((*state).beyond_bytes) + total;
+unsafe fn exceed(
+    scratch: *mut TransferScratch,
+    flow: *mut FlowState,
+    state: *mut DirectionState,
+    total: u64,
+) -> u64 {
+    let used = u64::from((*state).beyond_bytes);
     let first = first_bytes(scratch).unwrap_or([0; 4]);
-    if !begins(first) || total > UNJUDGED_MESSAGE_BYTES_MAX || beyond > UNJUDGED_MESSAGES_BYTES {
-        emit::dropped(drop::UNJUDGED_CAP, 1);
-        return 0;
+    if begins(first)
+        && total <= UNJUDGED_MESSAGE_BYTES_MAX
+        && used + total <= UNJUDGED_MESSAGES_BYTES
+    {
+        (*state).beyond_bytes = (used + total) as u32;
+        return total;
     }
-    (*state).beyond_bytes = beyond as u32;
-    total
+    emit::dropped(drop::UNJUDGED_CAP, 1);
+    let is_used_up = used > UNJUDGED_MESSAGES_BYTES - UNJUDGED_MESSAGE_BYTES_MAX;
+    if is_used_up && (*flow).flags & flow_flag::SAMPLE != 0 {
+        // Nothing more is copied of this look. Whatever is decided on it, the flow need not be looked at until then: it
+        // is woken if it is MCP.
+        silence(flow);
+    }
+    0
 }
 
 /// How much is wanted of a call on a flow of which only heads are.

@@ -6,6 +6,7 @@
 //! `emit` sends records and counts what could not be sent.
 #![no_std]
 #![no_main]
+#![no_builtins]
 #![feature(asm_experimental_arch)]
 #![allow(
     unsafe_op_in_unsafe_fn,
@@ -16,6 +17,7 @@ mod atomic;
 mod copy;
 mod emit;
 mod end;
+mod ending;
 mod inode;
 mod inspect;
 mod iterator;

@@ -1,7 +1,7 @@
 //! Passes: by them a call that is of no interest is let go within a few instructions, before anything is looked up.
 //!
-//! A table, hashed by what stands for the file, socket or inode. The kernel gives a pass when a look had no result. A pass
-//! is good for one object, and
+//! A table, hashed by what stands for the file, socket or descriptor. The kernel gives a pass when a look had no result. A
+//! pass is good for one object, and
 //! - where nobody else holds the object, until any process is made, runs a new image or is handed descriptors (the
 //!   epoch): who could use it cannot have changed before that, and nothing has to be asked of the caller;
 //! - else for one user of it, so that a newcomer has none.
@@ -24,7 +24,7 @@ use crate::{
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct WritePass {
-    /// Object and epoch, or object and user; 0 for none.
+    /// Object and stamp, or object and user; 0 for none.
     tag: u64,
     /// Bytes that may still go unseen.
     left: i64,
@@ -37,7 +37,6 @@ struct WritePass {
 struct Table {
     write: [WritePass; PASSES],
     read: [u64; PASSES],
-    epoch: u64,
 }
 
 const _: () = assert!(size_of::<Table>() == PASSES_BYTES);
@@ -51,15 +50,21 @@ static mut PASS_TABLE: Table = Table {
         object: 0,
     }; PASSES],
     read: [0; PASSES],
-    epoch: 0,
 };
 
-/// Counted on by the sensor, whenever all passes are to be void.
+/// Once it is another number, passes are void. The sensor counts on the upper half, which makes all of them so, and sets the
+/// lower one to 0; here the lower one is counted on, the epoch. One word, since reading a second one is a tenth of the
+/// price of a pass.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".data.generation")]
-static mut PASS_GENERATION: u64 = 0;
+#[unsafe(link_section = ".data.stamp")]
+static mut PASS_STAMP: u64 = 0;
 
-/// Spreads generations over all bits: 2^64 by the golden ratio.
+/// Counted on, by [`SPREAD`], where any of the descriptors with passes may have been closed.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".data.ranges")]
+static mut PASS_RANGES: u64 = 0;
+
+/// Spreads users and descriptors over all bits: 2^64 by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Who holds an object.
@@ -81,6 +86,70 @@ pub unsafe fn of(object: u64) -> u64 {
     object.wrapping_sub(&raw mut PASS_TABLE as u64)
 }
 
+/// Bits of an object's number that lead to its place.
+const PLACE: u32 = PASSES.trailing_zeros();
+
+/// What stands for a descriptor of the current process here: where it leads, and which of its passes it has. Not good once
+/// it was closed ([`closed`]): what is opened next may have the same address.
+///
+/// # Safety
+/// `file` is what [`crate::end::file_of`] gives for `fd`.
+#[inline(always)]
+pub unsafe fn of_descriptor(task: u64, fd: u32, file: u64) -> u64 {
+    let ranges = read_volatile(&raw const PASS_RANGES);
+    (((file >> 6) ^ ranges) << (6 + PLACE)) | place_of(task, fd)
+}
+
+#[inline(always)]
+unsafe fn place_of(task: u64, fd: u32) -> u64 {
+    let tgid: u32 = load(task, offset!(task_tgid));
+    let spread = u64::from(tgid).wrapping_mul(SPREAD) >> 40;
+    ((spread + u64::from(fd)) & (PASSES as u64 - 1)) << 6
+}
+
+/// The current process closed a descriptor.
+///
+/// # Safety
+/// `task` is the current one, typed.
+#[inline(always)]
+pub unsafe fn closed(task: u64, fd: u32) {
+    take(place_of(task, fd));
+}
+
+/// The current process closed any number of descriptors at once. That is rare: the passes of all descriptors are void.
+///
+/// # Safety
+/// In any program.
+#[inline(always)]
+pub unsafe fn closed_many() {
+    atomic::add(&raw mut PASS_RANGES, SPREAD);
+}
+
+/// Whether only the current process can close its descriptors, and only by the calls that are seen.
+///
+/// # Safety
+/// `task` is the current one, typed.
+#[inline(always)]
+pub unsafe fn closes_alone(task: u64) -> bool {
+    let known = offset!(task_io_uring) != u32::MAX as usize
+        && offset!(files_count) != u32::MAX as usize
+        && offset!(signal_threads) != u32::MAX as usize;
+    if !known {
+        return false;
+    }
+    let ring: u64 = load(task, offset!(task_io_uring));
+    let files: u64 = load(task, offset!(task_files));
+    let signal: u64 = load(task, offset!(task_signal));
+    if ring != 0 || files == 0 || signal == 0 {
+        return false;
+    }
+    let (tables, threads): (u32, u32) = (
+        load(files, offset!(files_count)),
+        load(signal, offset!(signal_threads)),
+    );
+    tables <= threads
+}
+
 /// Objects are aligned to 64 bytes at least.
 #[inline(always)]
 const fn slot(object: u64) -> usize {
@@ -99,40 +168,30 @@ unsafe fn read_slot(object: u64) -> *mut u64 {
     (&raw mut PASS_TABLE.read).cast::<u64>().add(slot(object))
 }
 
-/// Below 2^32, where users begin.
-#[inline(always)]
-unsafe fn epoch() -> u64 {
-    read_volatile(&raw const PASS_TABLE.epoch) & 0xffff_ffff
-}
-
-/// The current user: its process, and how often that has exec'ed.
-#[inline(always)]
-unsafe fn user() -> u64 {
-    let task = task::current();
-    let tgid: u32 = load(task, offset!(task_tgid));
-    let execs: u32 = load(task, offset!(task_self_exec_id));
-    (u64::from(tgid) << 32) | u64::from(execs)
-}
-
 /// What a pass of today says.
 #[inline(always)]
 unsafe fn mark(holders: Holders) -> u64 {
-    let generation = read_volatile(&raw const PASS_GENERATION).wrapping_mul(SPREAD);
-    generation
-        ^ match holders {
-            Holders::One => epoch(),
-            Holders::Many => user(),
-        }
+    let stamp = read_volatile(&raw const PASS_STAMP);
+    match holders {
+        Holders::One => stamp,
+        // Without the epoch: newcomers are other users.
+        Holders::Many => (stamp >> 32) ^ task::current_user().wrapping_mul(SPREAD),
+    }
 }
 
-/// Whether `moved` bytes may go into `object` unseen, as it is held. What failed is looked at.
+/// Whether `moved` bytes may go into `object` unseen, as it is held. What failed (negative) is looked at.
 ///
 /// # Safety
 /// In the context of the task that made the call.
 #[inline(always)]
 pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
+    if moved < 0 {
+        return false;
+    }
+    // In this order it takes no register that has to be saved.
+    let tag = object ^ mark(holders);
     let pass = write_slot(object);
-    if moved <= 0 || read_volatile(&raw const (*pass).tag) != object ^ mark(holders) {
+    if read_volatile(&raw const (*pass).tag) != tag {
         return false;
     }
     let left = read_volatile(&raw const (*pass).left) - moved;
@@ -204,5 +263,6 @@ pub unsafe fn take(object: u64) {
 /// In any program.
 #[inline(always)]
 pub unsafe fn turn_epoch() {
-    atomic::add(&raw mut PASS_TABLE.epoch, 1);
+    // It would take 2^32 processes within seconds to count on the upper half.
+    atomic::add(&raw mut PASS_STAMP, 1);
 }

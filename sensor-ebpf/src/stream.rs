@@ -8,7 +8,8 @@ use sensor_abi::record::{
 
 use crate::{
     copy::Source,
-    inode::{Kind, Object},
+    ending,
+    inode::Object,
     inspect::{self, Call},
     iterator,
     maps::SELF_TGID,
@@ -16,10 +17,6 @@ use crate::{
     probe::message,
     scratch, task,
 };
-
-const EIO: i64 = -5;
-const EPIPE: i64 = -32;
-const ECONNRESET: i64 = -104;
 
 /// Bytes went into `object`, as many as `returned` says ([`message::marked`]), from where the iterator at `iter` was. `id` is
 /// what its passes go by, 0 for none.
@@ -29,7 +26,7 @@ const ECONNRESET: i64 = -104;
 #[inline(never)]
 pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
     if returned <= 0 {
-        if returned == EPIPE || returned == ECONNRESET || is_hung_up(object, returned) {
+        if ending::ends(object, WRITE, returned, 1) {
             inspect::end_of_stream(object, NO_FD, WRITE);
         }
         return;
@@ -53,7 +50,7 @@ pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, retur
 #[inline(never)]
 pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
     if returned <= 0 {
-        if returned == 0 || returned == ECONNRESET || is_hung_up(object, returned) {
+        if ending::ends(object, READ, returned, 1) {
             inspect::end_of_stream(object, NO_FD, READ);
         }
         return;
@@ -123,12 +120,6 @@ pub unsafe fn wrote_page(object: &Object, id: u64, holders: Holders, address: u6
     if unseen > 0 {
         pass::let_write(id, holders, unseen);
     }
-}
-
-/// A terminal's other side is closed.
-#[inline(always)]
-fn is_hung_up(object: &Object, returned: i64) -> bool {
-    returned == EIO && object.kind == Kind::Terminal
 }
 
 #[inline(always)]

@@ -54,6 +54,8 @@ pub unsafe fn process_of(task: u64) -> Process {
 /// Offsets are set.
 #[inline(always)]
 pub unsafe fn current_user() -> u64 {
-    let execs: u32 = load(current(), offset!(task_self_exec_id));
-    (u64::from(current_tgid()) << 32) | u64::from(execs)
+    let task = current();
+    let tgid: u32 = load(task, offset!(task_tgid));
+    let execs: u32 = load(task, offset!(task_self_exec_id));
+    (u64::from(tgid) << 32) | u64::from(execs)
 }

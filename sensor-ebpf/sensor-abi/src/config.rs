@@ -1,5 +1,9 @@
 //! Values that the sensor sets in the programs before they are loaded.
 
+/// Buffers for transfers of one processor: where the kernel may be preempted, so may a program, and another hook's may run
+/// on the same processor.
+pub const LEVELS: u32 = 2;
+
 /// Where a member of a kernel structure is: its field here, the structure, the path of the member,
 /// and who needs it.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +72,8 @@ offsets! {
     task_sessionid = "task_struct"."sessionid" optional;
     task_info_status = "task_struct"."thread_info.status" optional;
     task_info_flags = "task_struct"."thread_info.flags" optional;
+    task_io_uring = "task_struct"."io_uring" optional;
+    files_count = "files_struct"."count.counter" optional;
     files_fdt = "files_struct"."fdt";
     fdt_max_fds = "fdtable"."max_fds";
     fdt_fd = "fdtable"."fd";
@@ -98,6 +104,7 @@ offsets! {
     net_inum = "net"."ns.inum";
     unix_peer = "unix_sock"."peer";
     signal_live = "signal_struct"."live.counter";
+    signal_threads = "signal_struct"."nr_threads" optional;
     mm_arg_start = "mm_struct"."arg_start";
     mm_arg_end = "mm_struct"."arg_end";
     mm_exe_file = "mm_struct"."exe_file";

@@ -68,8 +68,8 @@ pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
 /// Passes of either direction: calls of so many files and sockets at a time return at once.
 pub const PASSES: usize = 4096;
-/// The map that holds them (`.data.passes`): a tag, what is left and of what for writers, a tag for readers; the epoch.
-pub const PASSES_BYTES: usize = PASSES * (24 + 8) + 8;
+/// The map that holds them (`.data.passes`): a tag, what is left and of what for writers, a tag for readers.
+pub const PASSES_BYTES: usize = PASSES * (24 + 8);
 /// How often the sensor voids all passes, so that a silent flow is looked at again as it should be.
 pub const PASSES_RENEWED_NS: u64 = 15_000_000_000;
 /// What is told as lost when a pass was given: it counts no bytes that could be told one by one, and is more than any

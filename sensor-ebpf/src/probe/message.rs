@@ -1,5 +1,7 @@
 //! Messages on sockets: their flags (include/linux/socket.h), and sending, which is the same for all families (tier 1).
 
+use core::ffi::c_void;
+
 use aya_ebpf::{EbpfContext as _, programs::FExitContext};
 
 use crate::{
@@ -58,7 +60,7 @@ pub unsafe fn sent(ctx: &FExitContext) -> i32 {
     let socket: u64 = ctx.arg(0);
     let id = pass::of(socket);
     if !pass::may_write(id, Holders::One, i64::from(returned)) {
-        wrote(socket, id, ctx.arg(1), i64::from(returned));
+        wrote(ctx.as_ptr(), id);
     }
     0
 }
@@ -98,8 +100,12 @@ unsafe fn page_went(socket: u64, id: u64, page: u64, skip: u64, returned: i64) {
     }
 }
 
+/// Takes the call's arguments anew: to hand them over would cost those calls, too, that have a pass.
 #[inline(never)]
-unsafe fn wrote(socket: u64, id: u64, message: u64, returned: i64) {
+unsafe fn wrote(ctx: *mut c_void, id: u64) {
+    let ctx = FExitContext::new(ctx);
+    let (socket, message): (u64, u64) = (ctx.arg(0), ctx.arg(1));
+    let returned = i64::from(ctx.arg::<i32>(3));
     if pass::may_write(id, Holders::Many, returned) {
         return;
     }

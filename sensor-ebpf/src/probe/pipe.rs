@@ -5,7 +5,10 @@
 //! copied after the call, when it is known what really moved; of its readers only who they are is told, before the call,
 //! which is the cheaper hook.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
+    EbpfContext as _,
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
@@ -30,19 +33,23 @@ pub fn pipe_write(ctx: FExitContext) -> i32 {
         let file: u64 = load(ctx.arg(0), KIOCB_FILE);
         let id = pass::of(file);
         if !pass::may_write(id, Holders::One, returned) {
-            wrote(file, id, ctx.arg(1), returned);
+            wrote(ctx.as_ptr(), id);
         }
     }
     0
 }
 
+/// Takes the call's arguments anew: to hand them over would cost those calls, too, that have a pass.
 #[inline(never)]
-unsafe fn wrote(file: u64, id: u64, iter: u64, returned: i64) {
+unsafe fn wrote(ctx: *mut c_void, id: u64) {
+    let ctx = FExitContext::new(ctx);
+    let returned: i64 = ctx.arg(2);
     if pass::may_write(id, Holders::Many, returned) {
         return;
     }
+    let file: u64 = load(ctx.arg(0), KIOCB_FILE);
     if let Some(object) = end::object_of(file) {
-        stream::wrote(&object, id, end::holders_of(file), iter, returned);
+        stream::wrote(&object, id, end::holders_of(file), ctx.arg(1), returned);
     }
 }
 
@@ -53,17 +60,19 @@ pub fn pipe_read(ctx: FEntryContext) -> i32 {
         let file: u64 = load(ctx.arg(0), KIOCB_FILE);
         let id = pass::of(file);
         if !pass::may_read(id, Holders::One) {
-            asks(file, id);
+            asks(ctx.as_ptr(), id);
         }
     }
     0
 }
 
+/// As [`wrote`].
 #[inline(never)]
-unsafe fn asks(file: u64, id: u64) {
+unsafe fn asks(ctx: *mut c_void, id: u64) {
     if pass::may_read(id, Holders::Many) {
         return;
     }
+    let file: u64 = load(FEntryContext::new(ctx).arg(0), KIOCB_FILE);
     if let Some(object) = end::object_of(file) {
         stream::asks(&object, id, end::holders_of(file));
     }

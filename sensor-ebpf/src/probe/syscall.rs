@@ -3,9 +3,14 @@
 //! Exit alone suffices: the registers still hold the arguments, the return value says what really
 //! moved, and the user pages are warm. What a peer does on receipt may be recorded first; user space
 //! puts cause before effect.
+//!
+//! Every call of every program comes here, so what most of them run is short: the file behind the descriptor, and whether it
+//! has a pass ([`crate::pass`]). Files that are no streams have one, too.
 
 mod compat;
 mod native;
+
+use core::mem::MaybeUninit;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{
@@ -19,10 +24,12 @@ use sensor_abi::{
 use crate::{
     copy::{self, Source, form},
     end,
+    ending::{self, ECONNRESET, EIO, EPIPE},
     inode::{Kind, Object},
     inspect::{self, Call},
     maps::{self, SELF_TGID, is_covered},
     memory::{kernel, offset},
+    pass::{self, Holders},
     probe::{
         listen, message,
         registers::{self, Registers},
@@ -30,9 +37,6 @@ use crate::{
     scratch, splice, task,
 };
 
-const EIO: i64 = -5;
-const EPIPE: i64 = -32;
-const ECONNRESET: i64 = -104;
 /// Flags with which a receiving call takes nothing of the stream.
 const NOT_RECEIVED: u64 = message::NOT_RECEIVED as u64;
 
@@ -135,56 +139,133 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
 
 #[inline(always)]
 unsafe fn leave(regs: u64, returned: i64) {
-    if returned < 0 && returned != EPIPE && returned != ECONNRESET && returned != EIO {
-        return;
-    }
     let registers = Registers(regs);
     let number = registers.number();
-    if returned == 0 && number == native::LISTEN && !is_covered(family::LISTEN) {
-        return listen::tell(registers.argument(0) as u32);
-    }
-    let (native, compat) = (native::is_known(number), compat::is_known(number));
-    if !native && !compat {
+    if returned < 0 && returned != EPIPE && returned != ECONNRESET && returned != EIO {
+        // Whatever else it says, what was to be closed is.
+        if number == native::CLOSE {
+            pass::closed(task::current(), registers.argument(0) as u32);
+        }
         return;
     }
-    let narrow = registers::is_compat(task::current());
-    let mut moved = Moved::nothing();
-    if narrow && compat {
-        decode_compat(regs, &mut moved);
-    } else if !narrow && native {
-        decode_native(regs, &mut moved);
+    if registers::is_compat(task::current()) {
+        if compat::is_known(number) {
+            seen(regs, Form::NARROW, returned);
+        }
+        return;
     }
-    match moved.what {
-        What::Nothing => {}
-        What::Memory => memory(&moved, narrow, returned),
-        What::Between | What::Into => files(&moved, returned),
+    let writes = native::is_write(number);
+    if writes || native::is_read(number) {
+        let task = task::current();
+        let fd = registers.argument(0) as u32;
+        let id = pass::of_descriptor(task, fd, end::file_of(task, fd));
+        let passes = if writes {
+            pass::may_write(id, Holders::Many, returned)
+        } else {
+            returned > 0 && pass::may_read(id, Holders::Many)
+        };
+        if !passes {
+            seen(regs, Form::OF_ONE_FILE, returned);
+        }
+    } else if native::is_other(number) {
+        seen(regs, Form::OTHER, returned);
+    } else if number == native::CLOSE {
+        pass::closed(task::current(), registers.argument(0) as u32);
+    } else if number == native::CLOSE_RANGE {
+        pass::closed_many();
+    } else if returned == 0 && number == native::LISTEN && !is_covered(family::LISTEN) {
+        listen::tell(registers.argument(0) as u32);
     }
 }
 
-// Functions of their own: what they need of the stack is given back before anything else is called.
-
+/// A function of its own: what it needs of the stack is given back before anything else is called.
 #[inline(never)]
-unsafe fn decode_native(regs: u64, moved: &mut Moved) {
-    *moved = native::decode(&Registers(regs));
+unsafe fn decode(regs: u64, form: Form, moved: *mut Moved) {
+    let registers = Registers(regs);
+    moved.write(if form.is(Form::NARROW) {
+        compat::decode(&registers)
+    } else {
+        native::decode(&registers)
+    });
 }
 
-#[inline(never)]
-unsafe fn decode_compat(regs: u64, moved: &mut Moved) {
-    *moved = compat::decode(&Registers(regs));
-}
+/// What kind of call ended, in one word.
+#[derive(Clone, Copy)]
+struct Form(u64);
 
-/// A call between memory and a descriptor.
-#[inline(never)]
-unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
-    if task::current_tgid() == SELF_TGID.load() {
-        return;
+impl Form {
+    /// Of a 64-bit program, on the descriptor that is its first argument; it returned bytes.
+    const OF_ONE_FILE: Self = Self(1);
+    /// Of a 64-bit program, on two descriptors or of several messages.
+    const OTHER: Self = Self(0);
+    /// Of a 32-bit program.
+    const NARROW: Self = Self(2);
+
+    #[inline(always)]
+    const fn is(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
-    let returned = message::in_stream(moved.flags, returned);
-    let file = end::file_of(task::current(), moved.fd);
-    let Some(object) = end::object_of(file) else {
-        return;
+}
+
+/// A call that has no pass. What it was called with is decoded where it has to be: for the most part only once the descriptor
+/// has turned out to lead to a stream.
+#[inline(never)]
+unsafe fn seen(regs: u64, form: Form, returned: i64) {
+    let form = Form(maps::unknown(form.0));
+    let task = task::current();
+    let mut moved = MaybeUninit::<Moved>::uninit();
+    let mut fd = Registers(regs).argument(0) as u32;
+    if !form.is(Form::OF_ONE_FILE) {
+        decode(regs, form, moved.as_mut_ptr());
+        let moved = moved.assume_init_ref();
+        match moved.what {
+            What::Nothing => return,
+            What::Between | What::Into => return files(moved, returned),
+            What::Memory => fd = moved.fd,
+        }
+    }
+    let file = end::file_of(task, fd);
+    let own = task::current_tgid() == SELF_TGID.load();
+    let object = match end::object_of(file) {
+        Some(object) if !own && !is_read_below(&object) => object,
+        _ => {
+            if form.is(Form::OF_ONE_FILE) && file != 0 && pass::closes_alone(task) {
+                let id = pass::of_descriptor(task, fd, file);
+                pass::let_write(id, Holders::Many, u64::MAX);
+                pass::let_read(id, Holders::Many);
+            }
+            return;
+        }
     };
-    let direction = match moved.way {
+    if form.is(Form::OF_ONE_FILE) {
+        decode(regs, form, moved.as_mut_ptr());
+    }
+    let moved = moved.assume_init_ref();
+    if moved.what != What::Memory {
+        return;
+    }
+    let may_pass = form.is(Form::OF_ONE_FILE) && pass::closes_alone(task);
+    let id = if may_pass {
+        pass::of_descriptor(task, fd, file)
+    } else {
+        0
+    };
+    let how = Looked::of(direction_of(moved, file), form.is(Form::NARROW));
+    let unseen = look(&object, moved, how, id, returned);
+    if unseen == 0 || id == 0 {
+        return;
+    }
+    if how.direction() == WRITE {
+        pass::let_write(id, Holders::Many, unseen);
+    } else {
+        pass::let_read(id, Holders::Many);
+    }
+}
+
+/// Which way a call moved bytes.
+#[inline(always)]
+unsafe fn direction_of(moved: &Moved, file: u64) -> u8 {
+    match moved.way {
         Way::Out => READ,
         Way::In => WRITE,
         Way::OfFile => {
@@ -195,14 +276,7 @@ unsafe fn memory(moved: &Moved, narrow: bool, returned: i64) {
                 READ
             }
         }
-    };
-    if returned <= 0 {
-        if ends(&object, direction, returned, moved.wanted) && !is_read_below(&object) {
-            inspect::end_of_stream(&object, moved.fd, direction);
-        }
-        return;
     }
-    look(&object, moved, Looked::of(direction, narrow), returned);
 }
 
 /// Direction and width of a call in one argument, of which a function has five.
@@ -223,17 +297,23 @@ impl Looked {
     }
 }
 
+/// Gives how many bytes of further calls like it need no look.
 #[inline(never)]
-unsafe fn look(object: &Object, moved: &Moved, how: Looked, returned: i64) {
-    if is_read_below(object) {
-        return;
-    }
-    let Some(scratch) = scratch::take() else {
-        return inspect::miss(object, how.direction(), returned as u64);
-    };
+unsafe fn look(object: &Object, moved: &Moved, how: Looked, id: u64, returned: i64) -> u64 {
     // Of the dozens of pairs that calls come as, the verifier would follow each to its end.
     let how = Looked(maps::unknown(how.0));
     let direction = how.direction();
+    let returned = message::in_stream(moved.flags, returned);
+    if returned <= 0 {
+        if ending::ends(object, direction, returned, moved.wanted) {
+            inspect::end_of_stream(object, moved.fd, direction);
+        }
+        return 0;
+    }
+    let Some(scratch) = scratch::take() else {
+        inspect::miss(object, direction, returned as u64);
+        return 0;
+    };
     let mut source = moved.source;
     source.form = maps::unknown(source.form);
     source.memory = if how.0 & Looked::NARROW == 0 {
@@ -246,10 +326,11 @@ unsafe fn look(object: &Object, moved: &Moved, how: Looked, returned: i64) {
         direction,
         source,
         returned: returned as u64,
-        pass: 0,
+        pass: id,
     };
-    inspect::look(scratch, object, call);
+    let unseen = inspect::look(scratch, object, call);
     scratch::give_back(scratch);
+    unseen
 }
 
 /// The object is of a family that is read where it is written.
@@ -284,17 +365,5 @@ unsafe fn files(moved: &Moved, returned: i64) {
         && let Some(object) = end::object_of(end::file_of(task, moved.to))
     {
         splice::put_in(&object, moved.to, returned as u64);
-    }
-}
-
-/// A read of nothing where something was asked for, a write to nobody, a reset; of a terminal, that the other
-/// side is closed.
-#[inline(always)]
-fn ends(object: &Object, way: u8, returned: i64, wanted: u64) -> bool {
-    match returned {
-        0 => way == READ && wanted > 0,
-        EPIPE => way == WRITE,
-        EIO => object.kind == Kind::Terminal,
-        _ => true,
     }
 }

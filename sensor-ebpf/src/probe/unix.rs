@@ -4,7 +4,10 @@
 //! `int unix_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t size, int flags)`, and the same of packets
 //! (`unix_seqpacket_…`). Copied and told as pipes are.
 
+use core::ffi::c_void;
+
 use aya_ebpf::{
+    EbpfContext as _,
     macros::{fentry, fexit},
     programs::{FEntryContext, FExitContext},
 };
@@ -81,13 +84,16 @@ unsafe fn asks(ctx: &FEntryContext) -> i32 {
     let socket: u64 = ctx.arg(0);
     let id = pass::of(socket);
     if !pass::may_read(id, Holders::One) {
-        asks_of(socket, id, ctx.arg(3));
+        asks_of(ctx.as_ptr(), id);
     }
     0
 }
 
+/// Takes the call's arguments anew: to hand them over would cost those calls, too, that have a pass.
 #[inline(never)]
-unsafe fn asks_of(socket: u64, id: u64, flags: u32) {
+unsafe fn asks_of(ctx: *mut c_void, id: u64) {
+    let ctx = FEntryContext::new(ctx);
+    let (socket, flags): (u64, u32) = (ctx.arg(0), ctx.arg(3));
     if flags & message::NOT_RECEIVED != 0 || pass::may_read(id, Holders::Many) {
         return;
     }

@@ -30,7 +30,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 pub struct Judge {
     verdicts: HashMap<MapData, Key, u32>,
     flows: HashMap<MapData, Key, State>,
-    generation: Array<MapData, u64>,
+    stamp: Array<MapData, u64>,
     /// Of the same maps, to clone from.
     descriptors: [OwnedFd; 3],
 }
@@ -38,16 +38,16 @@ pub struct Judge {
 impl Judge {
     pub(super) fn new(ebpf: &Ebpf) -> Result<Self, AttachError> {
         let open = |name| descriptor(named(ebpf, name)?).map_err(bad_map(name));
-        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.generation")?];
-        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.generation"))
+        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.stamp")?];
+        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.stamp"))
     }
 
     fn open(descriptors: [OwnedFd; 3]) -> Result<Self, MapError> {
-        let [verdicts, flows, generation] = &descriptors;
+        let [verdicts, flows, stamp] = &descriptors;
         Ok(Self {
             verdicts: HashMap::try_from(duplicate(verdicts)?)?,
             flows: HashMap::try_from(duplicate(flows)?)?,
-            generation: Array::try_from(duplicate(generation)?)?,
+            stamp: Array::try_from(duplicate(stamp)?)?,
             descriptors,
         })
     }
@@ -57,9 +57,9 @@ impl Judge {
     /// # Errors
     /// No more descriptors.
     pub fn try_clone(&self) -> Result<Self, MapError> {
-        let [verdicts, flows, generation] = &self.descriptors;
+        let [verdicts, flows, stamp] = &self.descriptors;
         let clone = |descriptor: &OwnedFd| descriptor.try_clone().map_err(MapError::IoError);
-        Self::open([clone(verdicts)?, clone(flows)?, clone(generation)?])
+        Self::open([clone(verdicts)?, clone(flows)?, clone(stamp)?])
     }
 
     /// Sets the verdict on an end; it holds from the end's next use on.
@@ -89,7 +89,8 @@ impl Judge {
     /// The kernel refused.
     pub fn renew_passes(&mut self) -> Result<(), MapError> {
         let next = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        self.generation.set(0, next, 0)
+        // The lower half is the kernel's own.
+        self.stamp.set(0, next << 32, 0)
     }
 
     /// Forgets an end: should its number come back, it is another end.

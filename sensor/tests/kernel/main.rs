@@ -4,6 +4,7 @@ mod attaching;
 mod calls;
 mod harness;
 mod losses;
+mod passes;
 mod processes;
 mod recall;
 mod verdicts;

@@ -3,26 +3,42 @@
 use super::{Moved, NOT_RECEIVED, Way};
 use crate::{copy::form, probe::registers::Registers};
 
-pub use number::LISTEN;
+pub use number::{CLOSE, CLOSE_RANGE, LISTEN};
 
-/// Whether the number is one of those that [`decode`] knows.
+/// Whether the call puts bytes into the one descriptor that is its first argument, and returns how many.
 #[inline(always)]
-pub fn is_known(number: u32) -> bool {
+pub fn is_write(number: u32) -> bool {
+    matches!(
+        number,
+        number::WRITE
+            | number::WRITEV
+            | number::PWRITEV
+            | number::PWRITEV2
+            | number::SENDTO
+            | number::SENDMSG
+    )
+}
+
+/// Whether the call takes bytes out of the one descriptor that is its first argument, and returns how many.
+#[inline(always)]
+pub fn is_read(number: u32) -> bool {
     matches!(
         number,
         number::READ
-            | number::WRITE
             | number::READV
-            | number::WRITEV
             | number::PREADV
-            | number::PWRITEV
             | number::PREADV2
-            | number::PWRITEV2
-            | number::SENDTO
             | number::RECVFROM
-            | number::SENDMSG
             | number::RECVMSG
-            | number::SENDMMSG
+    )
+}
+
+/// Whether the number is one of the others that [`decode`] knows.
+#[inline(always)]
+pub fn is_other(number: u32) -> bool {
+    matches!(
+        number,
+        number::SENDMMSG
             | number::RECVMMSG
             | number::SENDFILE
             | number::SPLICE
@@ -81,11 +97,12 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
     }
 }
 
-/// Numbers of the calls that move bytes.
+/// Numbers of the calls that move bytes, and of some more.
 #[cfg(bpf_target_arch = "x86_64")]
 mod number {
     pub const READ: u32 = 0;
     pub const WRITE: u32 = 1;
+    pub const CLOSE: u32 = 3;
     pub const READV: u32 = 19;
     pub const WRITEV: u32 = 20;
     pub const SENDFILE: u32 = 40;
@@ -103,11 +120,13 @@ mod number {
     pub const SENDMMSG: u32 = 307;
     pub const PREADV2: u32 = 327;
     pub const PWRITEV2: u32 = 328;
+    pub const CLOSE_RANGE: u32 = 436;
 }
 
-/// Numbers of the calls that move bytes.
+/// Numbers of the calls that move bytes, and of some more.
 #[cfg(bpf_target_arch = "aarch64")]
 mod number {
+    pub const CLOSE: u32 = 57;
     pub const READ: u32 = 63;
     pub const WRITE: u32 = 64;
     pub const READV: u32 = 65;
@@ -127,4 +146,5 @@ mod number {
     pub const SENDMMSG: u32 = 269;
     pub const PREADV2: u32 = 286;
     pub const PWRITEV2: u32 = 287;
+    pub const CLOSE_RANGE: u32 = 436;
 }
