@@ -484,6 +484,8 @@ unsafe fn look_again(
     if newcomer && now < (*flow).newcomer_at_ns {
         if (*flow).relook_at_ns > (*flow).newcomer_at_ns {
             (*flow).relook_at_ns = (*flow).newcomer_at_ns;
+            // They were given in the belief that there is time.
+            pass::void_all();
         }
         return false;
     }

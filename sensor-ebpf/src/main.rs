@@ -23,6 +23,7 @@ mod inspect;
 mod iterator;
 mod maps;
 mod memory;
+mod moved;
 mod pages;
 mod pass;
 mod probe;

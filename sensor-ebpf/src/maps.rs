@@ -14,6 +14,8 @@ use sensor_abi::{
     },
 };
 
+use crate::{inode::Object, moved::Moved};
+
 /// The sensor's own process: it must not watch itself.
 #[unsafe(no_mangle)]
 pub static SELF_TGID: Global<u32> = Global::new(0);
@@ -103,6 +105,10 @@ pub struct TransferScratch {
     pub index: u64,
     /// Where the copying is.
     pub walk: Walk,
+    /// What a system call moves.
+    pub moved: Moved,
+    /// On what.
+    pub object: Object,
     /// A flow seen for the first time.
     pub flow: FlowState,
     /// The other side of a TCP connection.

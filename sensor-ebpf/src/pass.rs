@@ -6,8 +6,9 @@
 //!   epoch): who could use it cannot have changed before that, and nothing has to be asked of the caller;
 //! - else for one user of it, so that a newcomer has none.
 //!
-//! It is taken when the object is released, and the sensor voids all of them when it wakes a flow, and every few seconds, so
-//! that what waits for time to pass (the next look at a silent flow) is not kept waiting. What was left for writers of a
+//! It is taken when the object is released. All of them are void once the next look at a silent flow was brought forward,
+//! or many descriptors were closed at once; and the sensor voids them when it wakes a flow, and every few seconds, so that
+//! what waits for time to pass (the next look at a silent flow) is not kept waiting. What was left for writers of a
 //! pass that is void is given back to the flow ([`refund`]): the next look comes no sooner for it.
 
 use core::ptr::{read_volatile, write_volatile};
@@ -20,49 +21,38 @@ use crate::{
     task,
 };
 
-/// A pass to write.
+/// The passes of one place. One behind the other in memory: what stands for an object leads to both within two instructions.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct WritePass {
-    /// Object and stamp, or object and user; 0 for none.
-    tag: u64,
-    /// Bytes that may still go unseen.
-    left: i64,
-    /// Whose it is, or was while it was good.
+struct Place {
+    /// To write: object and stamp, or object and user; 0 for none.
+    write: u64,
+    /// Bytes that may still be written unseen, at most [`i64::MAX`].
+    left: u64,
+    /// Whose the pass to write is, or was while it was good.
     object: u64,
+    /// To read: as `write`.
+    read: u64,
 }
 
-/// All passes: a map of its own, of [`sensor_abi::flow::PASSES_BYTES`].
-#[repr(C)]
-struct Table {
-    write: [WritePass; PASSES],
-    read: [u64; PASSES],
-}
-
-const _: () = assert!(size_of::<Table>() == PASSES_BYTES);
-
+/// All of them: a map of its own, of [`sensor_abi::flow::PASSES_BYTES`].
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.passes")]
-static mut PASS_TABLE: Table = Table {
-    write: [WritePass {
-        tag: 0,
-        left: 0,
-        object: 0,
-    }; PASSES],
-    read: [0; PASSES],
-};
+static mut PASS_TABLE: [Place; PASSES] = [Place {
+    write: 0,
+    left: 0,
+    object: 0,
+    read: 0,
+}; PASSES];
 
-/// Once it is another number, passes are void. The sensor counts on the upper half, which makes all of them so, and sets the
-/// lower one to 0; here the lower one is counted on, the epoch. One word, since reading a second one is a tenth of the
-/// price of a pass.
+const _: () = assert!(size_of::<[Place; PASSES]>() == PASSES_BYTES);
+
+/// Once it is another number, passes are void: all of them when the upper half is counted on, which the sensor does, too;
+/// those that rely on the epoch, which is the lower one, when that is. One word, since reading a second one is a tenth of
+/// the price of a pass.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".data.stamp")]
 static mut PASS_STAMP: u64 = 0;
-
-/// Counted on, by [`SPREAD`], where any of the descriptors with passes may have been closed.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".data.ranges")]
-static mut PASS_RANGES: u64 = 0;
 
 /// Spreads users and descriptors over all bits: 2^64 by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -96,8 +86,7 @@ const PLACE: u32 = PASSES.trailing_zeros();
 /// `file` is what [`crate::end::file_of`] gives for `fd`.
 #[inline(always)]
 pub unsafe fn of_descriptor(task: u64, fd: u32, file: u64) -> u64 {
-    let ranges = read_volatile(&raw const PASS_RANGES);
-    (((file >> 6) ^ ranges) << (6 + PLACE)) | place_of(task, fd)
+    ((file >> 6) << (6 + PLACE)) | place_of(task, fd)
 }
 
 #[inline(always)]
@@ -114,15 +103,6 @@ unsafe fn place_of(task: u64, fd: u32) -> u64 {
 #[inline(always)]
 pub unsafe fn closed(task: u64, fd: u32) {
     take(place_of(task, fd));
-}
-
-/// The current process closed any number of descriptors at once. That is rare: the passes of all descriptors are void.
-///
-/// # Safety
-/// In any program.
-#[inline(always)]
-pub unsafe fn closed_many() {
-    atomic::add(&raw mut PASS_RANGES, SPREAD);
 }
 
 /// Whether only the current process can close its descriptors, and only by the calls that are seen.
@@ -152,20 +132,9 @@ pub unsafe fn closes_alone(task: u64) -> bool {
 
 /// Objects are aligned to 64 bytes at least.
 #[inline(always)]
-const fn slot(object: u64) -> usize {
-    (object >> 6) as usize & (PASSES - 1)
-}
-
-#[inline(always)]
-unsafe fn write_slot(object: u64) -> *mut WritePass {
-    (&raw mut PASS_TABLE.write)
-        .cast::<WritePass>()
-        .add(slot(object))
-}
-
-#[inline(always)]
-unsafe fn read_slot(object: u64) -> *mut u64 {
-    (&raw mut PASS_TABLE.read).cast::<u64>().add(slot(object))
+unsafe fn place(object: u64) -> *mut Place {
+    let index = (object >> 6) as usize & (PASSES - 1);
+    (&raw mut PASS_TABLE).cast::<Place>().add(index)
 }
 
 /// What a pass of today says.
@@ -185,18 +154,19 @@ unsafe fn mark(holders: Holders) -> u64 {
 /// In the context of the task that made the call.
 #[inline(always)]
 pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
-    if moved < 0 {
-        return false;
-    }
     // In this order it takes no register that has to be saved.
     let tag = object ^ mark(holders);
-    let pass = write_slot(object);
-    if read_volatile(&raw const (*pass).tag) != tag {
+    let pass = place(object);
+    if read_volatile(&raw const (*pass).write) != tag {
         return false;
     }
-    let left = read_volatile(&raw const (*pass).left) - moved;
-    write_volatile(&raw mut (*pass).left, left);
-    left > 0
+    let (left, moved) = (read_volatile(&raw const (*pass).left), moved as u64);
+    // What is negative is more than all that may be left.
+    if moved >= left {
+        return false;
+    }
+    write_volatile(&raw mut (*pass).left, left - moved);
+    true
 }
 
 /// Whether bytes may come out of `object` unseen, as it is held.
@@ -205,7 +175,7 @@ pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
 /// As for [`may_write`].
 #[inline(always)]
 pub unsafe fn may_read(object: u64, holders: Holders) -> bool {
-    read_volatile(read_slot(object)) == object ^ mark(holders)
+    read_volatile(&raw const (*place(object)).read) == object ^ mark(holders)
 }
 
 /// Lets so many bytes go into `object` unseen.
@@ -214,10 +184,10 @@ pub unsafe fn may_read(object: u64, holders: Holders) -> bool {
 /// As for [`may_write`].
 #[inline(always)]
 pub unsafe fn let_write(object: u64, holders: Holders, bytes: u64) {
-    let pass = write_slot(object);
-    write_volatile(&raw mut (*pass).left, bytes.min(i64::MAX as u64) as i64);
+    let pass = place(object);
+    write_volatile(&raw mut (*pass).left, bytes.min(i64::MAX as u64));
     write_volatile(&raw mut (*pass).object, object);
-    write_volatile(&raw mut (*pass).tag, object ^ mark(holders));
+    write_volatile(&raw mut (*pass).write, object ^ mark(holders));
 }
 
 /// What was left of the pass for `object` when it became void, or another user's came.
@@ -226,14 +196,14 @@ pub unsafe fn let_write(object: u64, holders: Holders, bytes: u64) {
 /// As for [`may_write`].
 #[inline(always)]
 pub unsafe fn refund(object: u64) -> u64 {
-    let pass = write_slot(object);
+    let pass = place(object);
     if read_volatile(&raw const (*pass).object) != object {
         return 0;
     }
     let left = read_volatile(&raw const (*pass).left);
     write_volatile(&raw mut (*pass).object, 0);
-    write_volatile(&raw mut (*pass).tag, 0);
-    left.max(0) as u64
+    write_volatile(&raw mut (*pass).write, 0);
+    left
 }
 
 /// Lets bytes come out of `object` unseen.
@@ -242,7 +212,7 @@ pub unsafe fn refund(object: u64) -> u64 {
 /// As for [`may_write`].
 #[inline(always)]
 pub unsafe fn let_read(object: u64, holders: Holders) {
-    write_volatile(read_slot(object), object ^ mark(holders));
+    write_volatile(&raw mut (*place(object)).read, object ^ mark(holders));
 }
 
 /// Takes both passes: the object is released, and its address may be another's next.
@@ -251,10 +221,19 @@ pub unsafe fn let_read(object: u64, holders: Holders) {
 /// `object` is any number.
 #[inline(always)]
 pub unsafe fn take(object: u64) {
-    let pass = write_slot(object);
-    write_volatile(&raw mut (*pass).tag, 0);
+    let pass = place(object);
+    write_volatile(&raw mut (*pass).write, 0);
     write_volatile(&raw mut (*pass).object, 0);
-    write_volatile(read_slot(object), 0);
+    write_volatile(&raw mut (*pass).read, 0);
+}
+
+/// Voids all passes: which of them are good no more is not known here.
+///
+/// # Safety
+/// In any program.
+#[inline(always)]
+pub unsafe fn void_all() {
+    atomic::add(&raw mut PASS_STAMP, 1 << 32);
 }
 
 /// Who holds what may have changed: passes that rely on it are void.

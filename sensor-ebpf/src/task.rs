@@ -25,7 +25,9 @@ pub fn current() -> u64 {
 #[inline(always)]
 pub unsafe fn current_process() -> Process {
     let ids = bpf_get_current_pid_tgid();
-    let leader: u64 = load(current(), offset!(task_group_leader));
+    // Not loaded: of each member of a task that points somewhere, on each way to it, the verifier searches all types of the kernel
+    // for whether it may be trusted.
+    let leader: u64 = kernel(current(), offset!(task_group_leader)).unwrap_or(0);
     Process {
         start_ns: kernel(leader, offset!(task_start_boottime)).unwrap_or(0),
         pid: (ids >> 32) as u32,

@@ -10,8 +10,6 @@
 mod compat;
 mod native;
 
-use core::mem::MaybeUninit;
-
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{
     flow::family,
@@ -22,13 +20,13 @@ use sensor_abi::{
 };
 
 use crate::{
-    copy::{self, Source, form},
-    end,
+    copy, end,
     ending::{self, ECONNRESET, EIO, EPIPE},
     inode::{Kind, Object},
     inspect::{self, Call},
-    maps::{self, SELF_TGID, is_covered},
+    maps::{self, SELF_TGID, TransferScratch, is_covered},
     memory::{kernel, offset},
+    moved::{Moved, way, what},
     pass::{self, Holders},
     probe::{
         listen, message,
@@ -39,94 +37,6 @@ use crate::{
 
 /// Flags with which a receiving call takes nothing of the stream.
 const NOT_RECEIVED: u64 = message::NOT_RECEIVED as u64;
-
-/// What a call moves. All of it is set in all cases, see [`Source`].
-struct Moved {
-    what: What,
-    /// Which descriptor; of two, the one that is read.
-    fd: u32,
-    /// Of two descriptors, the one that is written.
-    to: u32,
-    way: Way,
-    source: Source,
-    /// Nonzero if any bytes were asked for.
-    wanted: u64,
-    /// Flags of a call that sends one message, else 0.
-    flags: u32,
-}
-
-/// Kinds of [`Moved`].
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum What {
-    /// No bytes of a stream.
-    Nothing,
-    /// Bytes between the caller's memory and a descriptor.
-    Memory,
-    /// Bytes from one descriptor into another.
-    Between,
-    /// The same, where they are not taken out of a stream.
-    Into,
-}
-
-/// Which way a call moves bytes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum Way {
-    /// Out of the descriptor.
-    Out,
-    /// Into it.
-    In,
-    /// Into what is open for writing, else out of it (vmsplice).
-    OfFile,
-}
-
-impl Moved {
-    #[inline(always)]
-    const fn nothing() -> Self {
-        Self::memory(0, Way::Out, form::BUFFER, 0, 0).but(What::Nothing, 0)
-    }
-
-    /// Bytes between memory and a descriptor.
-    #[inline(always)]
-    const fn memory(fd: u32, way: Way, form: u64, address: u64, count: u64) -> Self {
-        Self {
-            what: What::Memory,
-            fd,
-            to: 0,
-            way,
-            source: Source::user(form, address, count),
-            wanted: count,
-            flags: 0,
-        }
-    }
-
-    /// The same, sent with these flags.
-    #[inline(always)]
-    const fn sent(mut self, flags: u64) -> Self {
-        self.flags = flags as u32;
-        self
-    }
-
-    /// Bytes out of one descriptor into another.
-    #[inline(always)]
-    const fn between(fd: u32, to: u32, wanted: u64) -> Self {
-        Self::memory(fd, Way::Out, form::BUFFER, 0, wanted).but(What::Between, to)
-    }
-
-    /// Bytes of a file, or a copy of those of a stream, into a descriptor.
-    #[inline(always)]
-    const fn into(to: u32, wanted: u64) -> Self {
-        Self::memory(0, Way::In, form::BUFFER, 0, wanted).but(What::Into, to)
-    }
-
-    #[inline(always)]
-    const fn but(mut self, what: What, to: u32) -> Self {
-        self.what = what;
-        self.to = to;
-        self
-    }
-}
 
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
@@ -172,7 +82,8 @@ unsafe fn leave(regs: u64, returned: i64) {
     } else if number == native::CLOSE {
         pass::closed(task::current(), registers.argument(0) as u32);
     } else if number == native::CLOSE_RANGE {
-        pass::closed_many();
+        // Rare, and which ones have passes would be a long look.
+        pass::void_all();
     } else if returned == 0 && number == native::LISTEN && !is_covered(family::LISTEN) {
         listen::tell(registers.argument(0) as u32);
     }
@@ -207,51 +118,62 @@ impl Form {
     }
 }
 
-/// A call that has no pass. What it was called with is decoded where it has to be: for the most part only once the descriptor
-/// has turned out to lead to a stream.
+/// A call that has no pass. What is found out of it is kept in the buffer: calls below this one need the stack, and of what is
+/// there the verifier knows nothing, so that it follows what comes of it once, not once for each way to decode a call.
 #[inline(never)]
 unsafe fn seen(regs: u64, form: Form, returned: i64) {
+    let Some(scratch) = scratch::take() else {
+        return;
+    };
     let form = Form(maps::unknown(form.0));
     let task = task::current();
-    let mut moved = MaybeUninit::<Moved>::uninit();
-    let mut fd = Registers(regs).argument(0) as u32;
-    if !form.is(Form::OF_ONE_FILE) {
-        decode(regs, form, moved.as_mut_ptr());
-        let moved = moved.assume_init_ref();
-        match moved.what {
-            What::Nothing => return,
-            What::Between | What::Into => return files(moved, returned),
-            What::Memory => fd = moved.fd,
-        }
+    // Asked here, where few ways lead to: each way on which a member of the task is read costs the verifier a search through all
+    // types of the kernel.
+    let alone = maps::unknown(u64::from(pass::closes_alone(task)));
+    let may_pass = form.0 & Form::OF_ONE_FILE.0 & alone != 0;
+    decode(regs, form, &raw mut (*scratch).moved);
+    let moved = &(*scratch).moved;
+    if moved.what == what::MEMORY {
+        stream(scratch, task, form, may_pass, returned);
+        scratch::give_back(scratch);
+        return;
     }
+    let (what, fd, to, wanted) = (moved.what, moved.fd, moved.to, moved.wanted);
+    scratch::give_back(scratch);
+    if what != what::NOTHING {
+        files(what, fd, to, wanted, returned);
+    }
+}
+
+/// Between the caller's memory and a descriptor.
+#[inline(always)]
+unsafe fn stream(
+    scratch: *mut TransferScratch,
+    task: u64,
+    form: Form,
+    may_pass: bool,
+    returned: i64,
+) {
+    let fd = (*scratch).moved.fd;
     let file = end::file_of(task, fd);
+    let id = if may_pass && file != 0 {
+        pass::of_descriptor(task, fd, file)
+    } else {
+        0
+    };
     let own = task::current_tgid() == SELF_TGID.load();
-    let object = match end::object_of(file) {
-        Some(object) if !own && !is_read_below(&object) => object,
+    match end::object_of(file) {
+        Some(object) if !own && !is_read_below(&object) => (*scratch).object = object,
         _ => {
-            if form.is(Form::OF_ONE_FILE) && file != 0 && pass::closes_alone(task) {
-                let id = pass::of_descriptor(task, fd, file);
+            if id != 0 {
                 pass::let_write(id, Holders::Many, u64::MAX);
                 pass::let_read(id, Holders::Many);
             }
             return;
         }
-    };
-    if form.is(Form::OF_ONE_FILE) {
-        decode(regs, form, moved.as_mut_ptr());
     }
-    let moved = moved.assume_init_ref();
-    if moved.what != What::Memory {
-        return;
-    }
-    let may_pass = form.is(Form::OF_ONE_FILE) && pass::closes_alone(task);
-    let id = if may_pass {
-        pass::of_descriptor(task, fd, file)
-    } else {
-        0
-    };
-    let how = Looked::of(direction_of(moved, file), form.is(Form::NARROW));
-    let unseen = look(&object, moved, how, id, returned);
+    let how = Looked::of(direction_of(&(*scratch).moved, file), form.is(Form::NARROW));
+    let unseen = look(scratch, how, id, returned);
     if unseen == 0 || id == 0 {
         return;
     }
@@ -266,9 +188,9 @@ unsafe fn seen(regs: u64, form: Form, returned: i64) {
 #[inline(always)]
 unsafe fn direction_of(moved: &Moved, file: u64) -> u8 {
     match moved.way {
-        Way::Out => READ,
-        Way::In => WRITE,
-        Way::OfFile => {
+        way::OUT => READ,
+        way::IN => WRITE,
+        _ => {
             let mode: u32 = kernel(file, offset!(file_mode)).unwrap_or(0);
             if mode & file_mode::WRITE != 0 {
                 WRITE
@@ -299,10 +221,11 @@ impl Looked {
 
 /// Gives how many bytes of further calls like it need no look.
 #[inline(never)]
-unsafe fn look(object: &Object, moved: &Moved, how: Looked, id: u64, returned: i64) -> u64 {
+unsafe fn look(scratch: *mut TransferScratch, how: Looked, id: u64, returned: i64) -> u64 {
     // Of the dozens of pairs that calls come as, the verifier would follow each to its end.
     let how = Looked(maps::unknown(how.0));
     let direction = how.direction();
+    let (object, moved) = (&(*scratch).object, &(*scratch).moved);
     let returned = message::in_stream(moved.flags, returned);
     if returned <= 0 {
         if ending::ends(object, direction, returned, moved.wanted) {
@@ -310,12 +233,7 @@ unsafe fn look(object: &Object, moved: &Moved, how: Looked, id: u64, returned: i
         }
         return 0;
     }
-    let Some(scratch) = scratch::take() else {
-        inspect::miss(object, direction, returned as u64);
-        return 0;
-    };
     let mut source = moved.source;
-    source.form = maps::unknown(source.form);
     source.memory = if how.0 & Looked::NARROW == 0 {
         copy::memory::WIDE
     } else {
@@ -328,9 +246,7 @@ unsafe fn look(object: &Object, moved: &Moved, how: Looked, id: u64, returned: i
         returned: returned as u64,
         pass: id,
     };
-    let unseen = inspect::look(scratch, object, call);
-    scratch::give_back(scratch);
-    unseen
+    inspect::look(scratch, object, call)
 }
 
 /// The object is of a family that is read where it is written.
@@ -346,24 +262,24 @@ unsafe fn is_read_below(object: &Object) -> bool {
 
 /// A call between two descriptors. What is read is told before what is written.
 #[inline(never)]
-unsafe fn files(moved: &Moved, returned: i64) {
+unsafe fn files(what: u32, fd: u32, to: u32, wanted: u64, returned: i64) {
     let own = task::current_tgid() == SELF_TGID.load();
     if returned < 0 || own || is_covered(family::SPLICE) {
         return;
     }
     let task = task::current();
-    if moved.what == What::Between
-        && let Some(object) = end::object_of(end::file_of(task, moved.fd))
+    if what == what::BETWEEN
+        && let Some(object) = end::object_of(end::file_of(task, fd))
     {
         if returned > 0 {
-            splice::taken_out(&object, moved.fd, returned as u64);
-        } else if moved.wanted > 0 {
-            inspect::end_of_stream(&object, moved.fd, READ);
+            splice::taken_out(&object, fd, returned as u64);
+        } else if wanted > 0 {
+            inspect::end_of_stream(&object, fd, READ);
         }
     }
     if returned > 0
-        && let Some(object) = end::object_of(end::file_of(task, moved.to))
+        && let Some(object) = end::object_of(end::file_of(task, to))
     {
-        splice::put_in(&object, moved.to, returned as u64);
+        splice::put_in(&object, to, returned as u64);
     }
 }

@@ -93,8 +93,11 @@ unsafe fn asks(ctx: &FEntryContext) -> i32 {
 #[inline(never)]
 unsafe fn asks_of(ctx: *mut c_void, id: u64) {
     let ctx = FEntryContext::new(ctx);
+    if pass::may_read(id, Holders::Many) {
+        return;
+    }
     let (socket, flags): (u64, u32) = (ctx.arg(0), ctx.arg(3));
-    if flags & message::NOT_RECEIVED != 0 || pass::may_read(id, Holders::Many) {
+    if flags & message::NOT_RECEIVED != 0 {
         return;
     }
     if let Some(object) = end::object_of_socket(socket) {

@@ -3,10 +3,7 @@
 //! Each side writes to one map only: verdicts go into a mailbox that the programs empty when the end
 //! is used next. A silenced end does not look into it, so to wake one its state is removed.
 
-use std::{
-    os::fd::{AsFd as _, OwnedFd},
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
     Ebpf,
@@ -22,9 +19,6 @@ use crate::event::{EndKey, FlowVerdict};
 
 type Key = [u64; 2];
 type State = [u8; size_of::<FlowState>()];
-
-/// Of passes, over all handles: none is good that was given in another one.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// Writes verdicts. May be cloned and used on any thread.
 pub struct Judge {
@@ -88,9 +82,9 @@ impl Judge {
     /// # Errors
     /// The kernel refused.
     pub fn renew_passes(&mut self) -> Result<(), MapError> {
-        let next = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        // The lower half is the kernel's own.
-        self.stamp.set(0, next << 32, 0)
+        // Should the kernel, or another handle, count on at the same time, they are as void.
+        let generation = self.stamp.get(&0, 0)? >> 32;
+        self.stamp.set(0, generation.wrapping_add(1) << 32, 0)
     }
 
     /// Forgets an end: should its number come back, it is another end.

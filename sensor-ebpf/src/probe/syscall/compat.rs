@@ -2,8 +2,14 @@
 
 use sensor_abi::flow::drop;
 
-use super::{Moved, NOT_RECEIVED, Way};
-use crate::{copy::form, emit, memory::user, probe::registers::Registers};
+use super::NOT_RECEIVED;
+use crate::{
+    copy::form,
+    emit,
+    memory::user,
+    moved::{Moved, way},
+    probe::registers::Registers,
+};
 
 /// `include/uapi/linux/net.h`: the calls behind socketcall(2) that move bytes.
 mod socketcall {
@@ -58,15 +64,15 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
     let address = registers.narrow_argument(1);
     let count = registers.narrow_argument(2);
     match number {
-        number::READ => Moved::memory(fd, Way::Out, form::BUFFER, address, count),
-        number::WRITE => Moved::memory(fd, Way::In, form::BUFFER, address, count),
+        number::READ => Moved::memory(fd, way::OUT, form::BUFFER, address, count),
+        number::WRITE => Moved::memory(fd, way::IN, form::BUFFER, address, count),
         number::READV | number::PREADV | number::PREADV2 => {
-            Moved::memory(fd, Way::Out, form::VECTOR, address, count)
+            Moved::memory(fd, way::OUT, form::VECTOR, address, count)
         }
         number::WRITEV | number::PWRITEV | number::PWRITEV2 => {
-            Moved::memory(fd, Way::In, form::VECTOR, address, count)
+            Moved::memory(fd, way::IN, form::VECTOR, address, count)
         }
-        number::VMSPLICE => Moved::memory(fd, Way::OfFile, form::VECTOR, address, count),
+        number::VMSPLICE => Moved::memory(fd, way::OF_FILE, form::VECTOR, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.narrow_argument(4)),
         number::TEE => Moved::into(address as u32, count),
         number::SENDFILE | number::SENDFILE64 => Moved::into(fd, registers.narrow_argument(3)),
@@ -146,15 +152,15 @@ unsafe fn socket(call: u64, fd: u32, address: u64, count: u64, flags: u64) -> Mo
     }
     match call {
         socketcall::SEND | socketcall::SENDTO => {
-            Moved::memory(fd, Way::In, form::BUFFER, address, count).sent(flags)
+            Moved::memory(fd, way::IN, form::BUFFER, address, count).sent(flags)
         }
         socketcall::RECV | socketcall::RECVFROM => {
-            Moved::memory(fd, Way::Out, form::BUFFER, address, count)
+            Moved::memory(fd, way::OUT, form::BUFFER, address, count)
         }
-        socketcall::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1).sent(flags),
-        socketcall::RECVMSG => Moved::memory(fd, Way::Out, form::MESSAGE, address, 1),
-        socketcall::SENDMMSG => Moved::memory(fd, Way::In, form::MESSAGES, address, count),
-        socketcall::RECVMMSG => Moved::memory(fd, Way::Out, form::MESSAGES, address, count),
+        socketcall::SENDMSG => Moved::memory(fd, way::IN, form::MESSAGE, address, 1).sent(flags),
+        socketcall::RECVMSG => Moved::memory(fd, way::OUT, form::MESSAGE, address, 1),
+        socketcall::SENDMMSG => Moved::memory(fd, way::IN, form::MESSAGES, address, count),
+        socketcall::RECVMMSG => Moved::memory(fd, way::OUT, form::MESSAGES, address, count),
         _ => Moved::nothing(),
     }
 }

@@ -1,7 +1,11 @@
 //! Calls of 64-bit programs.
 
-use super::{Moved, NOT_RECEIVED, Way};
-use crate::{copy::form, probe::registers::Registers};
+use super::NOT_RECEIVED;
+use crate::{
+    copy::form,
+    moved::{Moved, way},
+    probe::registers::Registers,
+};
 
 pub use number::{CLOSE, CLOSE_RANGE, LISTEN};
 
@@ -73,22 +77,22 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
     }
     match number {
         number::READ | number::RECVFROM => {
-            Moved::memory(fd, Way::Out, form::BUFFER, address, count)
+            Moved::memory(fd, way::OUT, form::BUFFER, address, count)
         }
         number::WRITE | number::SENDTO => {
-            Moved::memory(fd, Way::In, form::BUFFER, address, count).sent(flags)
+            Moved::memory(fd, way::IN, form::BUFFER, address, count).sent(flags)
         }
         number::READV | number::PREADV | number::PREADV2 => {
-            Moved::memory(fd, Way::Out, form::VECTOR, address, count)
+            Moved::memory(fd, way::OUT, form::VECTOR, address, count)
         }
         number::WRITEV | number::PWRITEV | number::PWRITEV2 => {
-            Moved::memory(fd, Way::In, form::VECTOR, address, count)
+            Moved::memory(fd, way::IN, form::VECTOR, address, count)
         }
-        number::VMSPLICE => Moved::memory(fd, Way::OfFile, form::VECTOR, address, count),
-        number::RECVMSG => Moved::memory(fd, Way::Out, form::MESSAGE, address, 1),
-        number::SENDMSG => Moved::memory(fd, Way::In, form::MESSAGE, address, 1).sent(flags),
-        number::RECVMMSG => Moved::memory(fd, Way::Out, form::MESSAGES, address, count),
-        number::SENDMMSG => Moved::memory(fd, Way::In, form::MESSAGES, address, count),
+        number::VMSPLICE => Moved::memory(fd, way::OF_FILE, form::VECTOR, address, count),
+        number::RECVMSG => Moved::memory(fd, way::OUT, form::MESSAGE, address, 1),
+        number::SENDMSG => Moved::memory(fd, way::IN, form::MESSAGE, address, 1).sent(flags),
+        number::RECVMMSG => Moved::memory(fd, way::OUT, form::MESSAGES, address, count),
+        number::SENDMMSG => Moved::memory(fd, way::IN, form::MESSAGES, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.argument(4)),
         // What is read by tee stays where it is, what is read by sendfile is no stream.
         number::TEE => Moved::into(address as u32, count),
