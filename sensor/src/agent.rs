@@ -82,6 +82,8 @@ pub struct Agent {
     passes_at: Instant,
     /// Records that the kernel side had lost of any stream.
     lost: u64,
+    /// Runs of programs that the kernel had left out.
+    missed: u64,
 }
 
 impl Agent {
@@ -114,6 +116,7 @@ impl Agent {
             stats_at: Instant::now(),
             passes_at: Instant::now(),
             lost: 0,
+            missed: 0,
         })
     }
 
@@ -177,6 +180,7 @@ impl Agent {
             self.stats_at = Instant::now();
             until.gate.beat();
             self.look_after_links(sink)?;
+            self.note_misses();
             let stats = self.stats(sink);
             sink.take(stats)?;
         }
@@ -195,6 +199,15 @@ impl Agent {
             self.pipeline.gap(now());
         }
         self.lost = lost;
+    }
+
+    /// What a program has missed because it was running shows in no stream either.
+    fn note_misses(&mut self) {
+        let missed = self.source.recursion_misses();
+        if missed > self.missed {
+            self.pipeline.gap(now());
+        }
+        self.missed = missed;
     }
 
     /// States which probes have been detached by somebody else, and which of them are attached again.

@@ -107,7 +107,10 @@ impl Source {
         let ring = kernel
             .take_ring()
             .context("the ring buffer has one reader")?;
-        let mut gaps = Vec::new();
+        let decoded = |(family, how): &(&'static str, String)| {
+            Gap::new(family, CoverageState::Decoded, how.as_str())
+        };
+        let mut gaps: Vec<Gap> = kernel.families().iter().map(decoded).collect();
         let before = snapshot::snapshot(&mut kernel).unwrap_or_else(|error| {
             let reason = format!("{error}: what ran before the sensor is not attributed");
             gaps.push(Gap::new("snapshot", CoverageState::Late, reason));
@@ -193,6 +196,15 @@ impl Source {
     pub fn lost_of_any_stream(&self) -> u64 {
         match self {
             Self::Kernel(kernel) => kernel.0.lost_of_any_stream(),
+            Self::Capture(_) => 0,
+        }
+    }
+
+    /// How often a program was left out by the kernel, on whatever stream. Only ever grows, and costs a file for each program.
+    #[must_use]
+    pub fn recursion_misses(&self) -> u64 {
+        match self {
+            Self::Kernel(kernel) => kernel.0.recursion_misses(),
             Self::Capture(_) => 0,
         }
     }

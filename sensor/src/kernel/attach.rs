@@ -44,6 +44,8 @@ pub(super) struct Attached {
     pub(super) programs: Vec<(String, &'static str)>,
     /// Families that are read where they are written, as bits.
     pub(super) covered: u32,
+    /// Family → how it is read.
+    pub(super) families: Vec<(&'static str, String)>,
 }
 
 impl Attached {
@@ -51,6 +53,18 @@ impl Attached {
     fn hold(&mut self, hook: String, program: &'static str, tier: &str) {
         self.hooks.insert(hook.clone(), tier.to_owned());
         self.programs.push((hook, program));
+    }
+
+    /// Gives programs up that were attached and are of no use.
+    fn release(&mut self, ebpf: &mut Ebpf, given_up: &[Hook]) {
+        for hook in given_up {
+            let held = |name: &str| name == hook.program;
+            for (name, _) in self.programs.iter().filter(|(_, name)| held(name)) {
+                self.hooks.remove(name);
+            }
+            self.programs.retain(|(_, name)| !held(name));
+            detach(ebpf, hook);
+        }
     }
 
     fn refuse(&mut self, hook: String, reason: &str) {
@@ -102,7 +116,11 @@ pub(super) fn attach(
                 Err(reason) => Err(reason.clone()),
             };
             match outcome {
-                Ok(()) => attached.covered |= family.bit,
+                Ok(()) => {
+                    attached.covered |= family.bit;
+                    let how = "tier 1, where it is written".to_owned();
+                    attached.families.push((family.name, how));
+                }
                 Err(reason) if reading == Reading::Streams => {
                     return Err(AttachError::NoFamily {
                         family: family.name,
@@ -110,10 +128,15 @@ pub(super) fn attach(
                     });
                 }
                 Err(reason) => {
-                    tracing::info!(family = family.name, reason, "read at system calls");
+                    let how = format!("tier 2, at system calls: {reason}");
+                    attached.families.push((family.name, how));
                 }
             }
         }
+    }
+    if attached.covered == 0 {
+        // Nobody goes by the passes that these take back.
+        attached.release(ebpf, &HANDED);
     }
     let every = FAMILIES.iter().fold(0, |bits, family| bits | family.bit);
     // Before the fallback runs: what others read already must not be told twice.

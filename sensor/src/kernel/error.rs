@@ -49,7 +49,9 @@ pub enum AttachError {
         source: Box<aya::EbpfError>,
     },
     /// A program that we cannot do without was refused.
-    #[error("the kernel refused program {program}: {reason}")]
+    #[error(
+        "the kernel refused program {program}: {reason}; gnomon-sensor doctor says what this kernel lacks"
+    )]
     Refused {
         /// Which.
         program: &'static str,
@@ -108,6 +110,17 @@ impl AttachError {
     }
 }
 
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// An error in one line, with the last lines of the verifier's output where there are any.
 pub(super) fn explain(error: &ProgramError) -> String {
     let ProgramError::LoadError {
@@ -115,7 +128,7 @@ pub(super) fn explain(error: &ProgramError) -> String {
         verifier_log,
     } = error
     else {
-        return error.to_string();
+        return chain(error);
     };
     let log = verifier_log.to_string();
     let lines: Vec<&str> = log

@@ -1,6 +1,6 @@
 //! Loads and attaches the programs.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{collections::BTreeMap, fs::File, os::fd::AsFd as _};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -12,7 +12,7 @@ use super::{
     AttachError, Gone, Judge, Losses, Ring,
     attach::{self, Attached},
     capability::{self, Capability},
-    error::explain,
+    error::{chain, explain},
     heap,
     links::Links,
     losses,
@@ -180,13 +180,19 @@ impl Kernel {
     #[must_use]
     pub fn losses(&self) -> Losses {
         let mut losses = losses::counted(&self.drops);
-        let programs = self.attached.programs.iter();
-        let misses = programs
-            .filter_map(|(_, name)| self.ebpf.program(name)?.fd().ok())
-            .map(|fd| losses::recursion_misses(std::os::fd::AsFd::as_fd(fd)))
-            .sum::<u64>();
-        *losses.entry(LossReason::Recursion).or_default() += misses;
+        *losses.entry(LossReason::Recursion).or_default() += self.recursion_misses();
         losses
+    }
+
+    /// How often the kernel left out one of the programs, because it was running already on that processor. Only ever grows. To
+    /// be asked now and then: it is read from a file for each program.
+    #[must_use]
+    pub fn recursion_misses(&self) -> u64 {
+        let programs = self.attached.programs.iter();
+        programs
+            .filter_map(|(_, name)| self.ebpf.program(name)?.fd().ok())
+            .map(|fd| losses::recursion_misses(fd.as_fd()))
+            .sum()
     }
 
     /// Records lost since attaching that may have been of any stream. Cheap enough to be asked all the time.
@@ -199,6 +205,12 @@ impl Kernel {
     #[must_use]
     pub fn hooks(&self) -> BTreeMap<String, String> {
         self.attached.hooks.clone()
+    }
+
+    /// How each family of channels is read: its tier, and where it is the second, why.
+    #[must_use]
+    pub fn families(&self) -> &[(&'static str, String)] {
+        &self.attached.families
     }
 
     /// Takes all passes away, so that silent flows are looked at again as they should be. To be called every
@@ -237,7 +249,7 @@ impl Kernel {
         let link = iterator.take_link(id).map_err(refused)?;
         link.into_file().map_err(|error| AttachError::Refused {
             program: name,
-            reason: error.to_string(),
+            reason: chain(&error),
         })
     }
 }
