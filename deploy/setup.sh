@@ -210,9 +210,9 @@ step_packages() {
         have bpftool || [ -x /usr/sbin/bpftool ] || missing+=(bpftool)
         have chromium || [ -n "${GNOMON_CHROMIUM:-}" ] || missing+=(chromium fonts-dejavu-core)
         have python3 && python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv)
-        # For tests/peers/negatives.
+        # For tests/peers/negatives, and to have the kernel refuse programs.
         local each
-        for each in jq git curl; do have "$each" || missing+=("$each"); done
+        for each in jq git curl strace; do have "$each" || missing+=("$each"); done
     fi
     [ ${#missing[@]} -gt 0 ] || return 0
     note "installing ${missing[*]}, 1 to 3 min once"

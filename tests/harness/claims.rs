@@ -1,12 +1,18 @@
 //! What a stand-alone sensor says, and which of it claims MCP of whom.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::{
     host,
+    peers::Tally,
     place::program,
     process::{Process, Signal},
 };
@@ -28,8 +34,15 @@ impl Watch {
     /// # Errors
     /// It is not ready in time: with what it said.
     pub fn start(folder: &Path) -> Result<Self> {
+        Self::start_by(folder, Command::new(program("gnomon-sensor")?))
+    }
+
+    /// The same by a command that becomes the sensor, given the sensor's words.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_by(folder: &Path, mut command: Command) -> Result<Self> {
         host::share()?;
-        let mut command = Command::new(program("gnomon-sensor")?);
         // Tests that failed have killed others.
         command.args(["watch", "--format", "json", "--force-attach"]);
         let mut process = Process::start("watch", folder, command)?;
@@ -131,6 +144,58 @@ pub fn runs_tier(stats: &Value, tier: u8) -> bool {
     ends_of_calls == Some(tier == 2)
 }
 
+/// That exactly the sessions and calls of this client were told, all calls answered.
+///
+/// # Errors
+/// What differs.
+pub fn client_is_told(said: &[Value], tally: &Tally) -> Result<()> {
+    let sessions: BTreeSet<&str> = said
+        .iter()
+        .filter(|told| told["kind"] == "session" && told["client"]["process"]["pid"] == tally.pid)
+        .filter_map(|session| session["id"].as_str())
+        .collect();
+    ensure!(
+        sessions.len() as u64 == tally.sessions,
+        "client {} opened {} sessions, the sensor tells of {}: {}",
+        tally.pid,
+        tally.sessions,
+        sessions.len(),
+        all_sessions(said)
+    );
+    let mut calls: BTreeMap<String, u64> = BTreeMap::new();
+    for call in said {
+        let session = call["session"].as_str().unwrap_or_default();
+        if call["kind"] != "call" || !sessions.contains(session) {
+            continue;
+        }
+        ensure!(call["status"] == "ok", "not ok: {call}");
+        *calls.entry(call_name(call)).or_insert(0) += 1;
+    }
+    ensure!(
+        calls == tally.calls,
+        "client {} did {:?}, the sensor tells of {calls:?}",
+        tally.pid,
+        tally.calls
+    );
+    Ok(())
+}
+
+/// What a reader of a failure wants to see first.
+fn all_sessions(said: &[Value]) -> String {
+    let sessions = said.iter().filter(|told| told["kind"] == "session");
+    let lines: Vec<String> = sessions.map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+/// "method" or "method name", as tallies have it.
+fn call_name(call: &Value) -> String {
+    let method = call["method"].as_str().unwrap_or_default();
+    match call["name"].as_str() {
+        Some(name) => format!("{method} {name}"),
+        None => method.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -161,5 +226,23 @@ mod tests {
         assert!(runs_tier(&second, 2) && !runs_tier(&second, 1));
         assert!(runs_tier(&first, 1) && !runs_tier(&first, 2));
         assert!(!runs_tier(&json!({}), 1) && !runs_tier(&json!({}), 2));
+    }
+
+    #[test]
+    fn a_missing_call_and_a_session_too_many_are_differences() {
+        let tally = Tally {
+            sessions: 1,
+            calls: BTreeMap::from([("tools/call add".to_owned(), 1)]),
+            pid: 7,
+            ..Tally::default()
+        };
+        let session =
+            |id: &str| json!({"kind": "session", "id": id, "client": {"process": {"pid": 7}}});
+        let call = |status: &str| json!({"kind": "call", "session": "a", "method": "tools/call", "name": "add", "status": status});
+        assert!(client_is_told(&[session("a"), session("a"), call("ok")], &tally).is_ok());
+        assert!(client_is_told(&[session("a")], &tally).is_err());
+        assert!(client_is_told(&[session("a"), call("unanswered")], &tally).is_err());
+        assert!(client_is_told(&[session("a"), session("b"), call("ok")], &tally).is_err());
+        assert!(client_is_told(&[session("a"), call("ok"), call("ok")], &tally).is_err());
     }
 }

@@ -1,19 +1,15 @@
 //! Real MCP peers beside a stand-alone sensor: what they did against what it told. All speak at the same time: most of it is their
 //! start, and an emulated processor takes long for that.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use gnomon_tests::{
-    claims::{Watch, last_stats, runs_tier},
+    claims::{Watch, client_is_told, last_stats, runs_tier},
     deadline::settle,
     peers::{Driver, HttpServer, Peers, Plan, Sdk, Serving, Tally, python1_stdio, rmcp_stdio},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Time after a peer's end within which all of it has been told.
 const TOLD_WITHIN: Duration = Duration::from_secs(20);
@@ -102,7 +98,7 @@ pub(crate) fn hold(
     let mut all = tallies(conversations, folder.path());
     for (_, tally) in &mut all {
         if let Ok(done) = tally
-            && let Err(error) = settle(TOLD_WITHIN, || told(&watch.said()?, done))
+            && let Err(error) = settle(TOLD_WITHIN, || client_is_told(&watch.said()?, done))
         {
             *tally = Err(error);
         }
@@ -115,7 +111,7 @@ pub(crate) fn hold(
         stats["tier"]
     );
     // Nothing has changed or come to it until the end.
-    let again = |tally: Tally| told(&said, &tally);
+    let again = |tally: Tally| client_is_told(&said, &tally);
     Ok(all
         .into_iter()
         .map(|(name, tally)| (name, tally.and_then(again)))
@@ -144,55 +140,6 @@ fn tallies(conversations: &[Conversation], folder: &Path) -> Vec<(&'static str, 
         .collect()
 }
 
-/// Whether exactly the sessions and calls of this client were told, all calls answered.
-fn told(said: &[Value], tally: &Tally) -> Result<()> {
-    let sessions: BTreeSet<&str> = said
-        .iter()
-        .filter(|told| told["kind"] == "session" && told["client"]["process"]["pid"] == tally.pid)
-        .filter_map(|session| session["id"].as_str())
-        .collect();
-    ensure!(
-        sessions.len() as u64 == tally.sessions,
-        "client {} opened {} sessions, the sensor tells of {}: {}",
-        tally.pid,
-        tally.sessions,
-        sessions.len(),
-        all_sessions(said)
-    );
-    let mut calls: BTreeMap<String, u64> = BTreeMap::new();
-    for call in said {
-        let session = call["session"].as_str().unwrap_or_default();
-        if call["kind"] != "call" || !sessions.contains(session) {
-            continue;
-        }
-        ensure!(call["status"] == "ok", "not ok: {call}");
-        *calls.entry(name(call)).or_insert(0) += 1;
-    }
-    ensure!(
-        calls == tally.calls,
-        "client {} did {:?}, the sensor tells of {calls:?}",
-        tally.pid,
-        tally.calls
-    );
-    Ok(())
-}
-
-/// What a reader of a failure wants to see first.
-fn all_sessions(said: &[Value]) -> String {
-    let sessions = said.iter().filter(|told| told["kind"] == "session");
-    let lines: Vec<String> = sessions.map(Value::to_string).collect();
-    lines.join("\n")
-}
-
-/// "method" or "method name", as tallies have it.
-fn name(call: &Value) -> String {
-    let method = call["method"].as_str().unwrap_or_default();
-    match call["name"].as_str() {
-        Some(name) => format!("{method} {name}"),
-        None => method.to_owned(),
-    }
-}
-
 /// The same for each of them.
 pub(crate) fn none(
     conversations: &[Conversation],
@@ -202,27 +149,4 @@ pub(crate) fn none(
         .iter()
         .map(|conversation| (conversation.name, Err(anyhow!("{error:#}"))))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_call_and_a_session_too_many_are_differences() {
-        let tally = Tally {
-            sessions: 1,
-            calls: BTreeMap::from([("tools/call add".to_owned(), 1)]),
-            pid: 7,
-            ..Tally::default()
-        };
-        let session =
-            |id: &str| json!({"kind": "session", "id": id, "client": {"process": {"pid": 7}}});
-        let call = |status: &str| json!({"kind": "call", "session": "a", "method": "tools/call", "name": "add", "status": status});
-        assert!(told(&[session("a"), session("a"), call("ok")], &tally).is_ok());
-        assert!(told(&[session("a")], &tally).is_err());
-        assert!(told(&[session("a"), call("unanswered")], &tally).is_err());
-        assert!(told(&[session("a"), session("b"), call("ok")], &tally).is_err());
-        assert!(told(&[session("a"), call("ok"), call("ok")], &tally).is_err());
-    }
 }

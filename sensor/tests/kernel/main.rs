@@ -7,4 +7,5 @@ mod losses;
 mod passes;
 mod processes;
 mod recall;
+mod refused;
 mod verdicts;
