@@ -9,4 +9,5 @@ case " $* " in *" kernel "* | "  " | " --duration "[0-9]*[smh]" ") KERNELS=6.18 
 # The programs exactly as run.sh builds them: another selection would unify features differently and build all again.
 cargo build --release --bins -p gnomon-sensor -p gnomon-collector -p gnomon
 cargo build --release -p gnomon-tests --bin gnomon-bench
+case " $* " in *" throughput "* | "  " | " --duration "[0-9]*[smh]" ") cargo build --release -p gnomon-sensor --example floor ;; esac
 exec "${CARGO_TARGET_DIR:-target}/release/gnomon-bench" "$@"

@@ -9,6 +9,7 @@ mod capability;
 pub mod clock;
 pub mod confine;
 mod error;
+mod floor;
 mod heap;
 mod hook;
 mod judge;
@@ -24,6 +25,7 @@ mod types;
 mod warning;
 
 pub use error::AttachError;
+pub use floor::Floor;
 pub use judge::Judge;
 pub use links::Gone;
 pub use load::{Kernel, Reading, Settings};

@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Calls, and as many answers.
-const SMALL: u32 = 50_000;
-const LARGE: u32 = 500_000;
+pub(crate) const SMALL: u32 = 50_000;
+pub(crate) const LARGE: u32 = 500_000;
 /// A pool as browsers and SDKs have it.
-const HTTP_CONNECTIONS: u16 = 8;
+pub(crate) const HTTP_CONNECTIONS: u16 = 8;
 /// Of the workload, on two busy cores.
 const BURST_LIMIT: Duration = Duration::from_secs(180);
 /// From its end until nothing more arrives.
@@ -64,14 +64,14 @@ fn burst(channel: Channel, calls: u32) -> Result<Vec<Figure>> {
     let last = poll("the last statistics", STOP_LIMIT, || {
         Ok(Some(statistics(&inventory)?).filter(|last| *last != before))
     })?;
-    Ok(figures(channel, &done, calls, &told, &last))
+    Ok(figures("burst", channel, &done, calls, &told, &last))
 }
 
-/// What the inventory holds of a burst.
+/// What is on record of a burst.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Told {
-    calls: u64,
-    answered: u64,
+pub(crate) struct Told {
+    pub(crate) calls: u64,
+    pub(crate) answered: u64,
 }
 
 impl Told {
@@ -105,7 +105,15 @@ fn statistics(inventory: &Inventory) -> Result<Value> {
     }))
 }
 
-fn figures(channel: Channel, done: &Done, calls: u32, told: &Told, last: &Value) -> Vec<Figure> {
+/// The account of one burst: `last` are the sensor's statistics at its end.
+pub(crate) fn figures(
+    part: &str,
+    channel: Channel,
+    done: &Done,
+    calls: u32,
+    told: &Told,
+    last: &Value,
+) -> Vec<Figure> {
     // A handshake is a request, its answer and a notification.
     let sent = 2 * u64::from(calls) + 3;
     let understood = last["messages"].as_u64().unwrap_or_default();
@@ -115,17 +123,21 @@ fn figures(channel: Channel, done: &Done, calls: u32, told: &Told, last: &Value)
         of_streams.filter_map(|(_, count)| count.as_u64()).sum()
     });
     println!(
-        "bench: burst: {} {calls}: {told:?} of {sent} messages in {} ms; {last}",
+        "bench: {part}: {} {calls}: {told:?} of {sent} messages in {} ms; {last}",
         channel.name(),
         done.micros / 1000
     );
-    let size = if calls == SMALL { "50k" } else { "500k" };
+    let (size, how) = match calls {
+        SMALL => ("50k", "back to back"),
+        LARGE => ("500k", "back to back"),
+        _ => ("minute", "in a minute"),
+    };
     let what = format!(
-        "{calls} calls of 200 B and as many answers back to back ({})",
+        "{calls} calls of 200 B and as many answers {how} ({})",
         channel.name()
     );
     let figure = |name: &str, bar: &str, figure: u64, limit: Option<f64>| {
-        let id = format!("burst.{}.{size}.{name}", channel.name());
+        let id = format!("{part}.{}.{size}.{name}", channel.name());
         Figure::new(
             &id,
             &format!("{what}: {bar}"),
@@ -143,7 +155,7 @@ fn figures(channel: Channel, done: &Done, calls: u32, told: &Told, last: &Value)
             "missing",
             "calls and answers that are not in the inventory",
             missing,
-            (calls == SMALL).then_some(0.0),
+            (calls != LARGE).then_some(0.0),
         ),
         figure(
             "unaccounted",
@@ -165,7 +177,7 @@ fn figures(channel: Channel, done: &Done, calls: u32, told: &Told, last: &Value)
             None,
         ),
         Figure::new(
-            &format!("burst.{}.{size}.time", channel.name()),
+            &format!("{part}.{}.{size}.time", channel.name()),
             &format!("{what}: time that the peers took"),
             millis,
             "ms",

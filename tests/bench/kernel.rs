@@ -121,9 +121,11 @@ sensor='{}'
 suite() {{
 {suite}}}
 watched() {{
+    # What an earlier sensor said must not be taken for this one's.
+    rm -f /tmp/said /tmp/errors
     GNOMON_TIER=$1 "$sensor" watch --format json >/tmp/said 2>/tmp/errors &
     pid=$!
-    until grep -q '^gnomon-sensor: ready' /tmp/errors; do
+    until grep -qs '^gnomon-sensor: ready' /tmp/errors; do
         kill -0 $pid || {{ cat /tmp/errors; exit 1; }}
         sleep 0.2
     done

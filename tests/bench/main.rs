@@ -20,6 +20,7 @@ mod results;
 mod silence;
 mod start;
 mod throughput;
+mod tier1;
 mod usage;
 mod visible;
 mod warm;
@@ -35,13 +36,14 @@ use results::{Figure, Results};
 type Measure = fn(&Options) -> Result<Vec<Figure>>;
 
 /// Parts, in the order in which they run: the long ones last.
-const PARTS: [(&str, Measure); 14] = [
+const PARTS: [(&str, Measure); 15] = [
     ("ready", |_| ready::measure()),
     ("visible", |_| visible::measure()),
     ("burst", |_| burst::measure()),
     ("resources", resources::measure),
     ("start", |_| start::measure()),
     ("kernel", |_| kernel::measure()),
+    ("tier1", |_| tier1::measure()),
     ("throughput", |_| throughput::measure()),
     ("matrix", |_| matrix::measure()),
     ("peers", |_| peers::measure()),

@@ -13,7 +13,7 @@ use super::{
     Reading, Settings,
     capability::{Capability, missing},
     confine,
-    error::explain,
+    error::{chain, explain},
     load, packet,
     types::Types,
 };
@@ -43,15 +43,28 @@ impl Support {
             advice: (!ok && !advice.is_empty()).then(|| advice.to_owned()),
         }
     }
-}
 
-const FOR_TIER_1: &str =
-    "nothing to do: byte streams are read at system calls (tier 2), which costs more";
+    /// What can only be tried with the rights to use BPF.
+    fn tried(
+        allowed: bool,
+        what: &'static str,
+        attempt: impl FnOnce() -> Result<String, String>,
+        advice: &str,
+    ) -> Self {
+        if allowed {
+            Self::new(what, attempt(), advice)
+        } else {
+            let outcome = "not tried: capabilities are missing".to_owned();
+            Self::new(what, Err(outcome), "")
+        }
+    }
+}
 
 /// Probes one by one what this kernel and host allow. Loads and attaches programs that do nothing, and
 /// takes them away again.
 #[must_use]
 pub fn report() -> Vec<Support> {
+    let allowed = missing(&[Capability::Bpf, Capability::Perfmon]).is_empty();
     let mut report = vec![
         Support::new("kernel", kernel(), ""),
         capabilities(),
@@ -65,21 +78,24 @@ pub fn report() -> Vec<Support> {
             lockdown(),
             "boot with lockdown=integrity or none",
         ),
-        Support::new(
+        Support::tried(
+            allowed,
             "ring buffer",
-            yes(is_map_supported(MapType::RingBuf).map_err(|error| error.to_string())),
+            || yes(is_map_supported(MapType::RingBuf).map_err(|error| error.to_string())),
             "needs kernel 5.8",
         ),
-        Support::new(
+        Support::tried(
+            allowed,
             "bpf_loop",
-            yes(
-                is_helper_supported(ProgramType::KProbe, BpfHelper::BPF_FUNC_loop)
-                    .map_err(|error| error.to_string()),
-            ),
+            || {
+                let helper = BpfHelper::BPF_FUNC_loop;
+                yes(is_helper_supported(ProgramType::KProbe, helper)
+                    .map_err(|error| error.to_string()))
+            },
             "needs kernel 5.17",
         ),
     ];
-    report.extend(programs());
+    report.extend(programs(allowed));
     report.push(Support::new(
         "kill switch",
         kill_switch(),
@@ -91,11 +107,6 @@ pub fn report() -> Vec<Support> {
         "the sensor works, with more rights than it needs: use a kernel with CONFIG_SECCOMP_FILTER, or let the container have seccomp",
     ));
     report.extend([
-        Support::new(
-            "kprobes",
-            exists("/sys/bus/event_source/devices/kprobe/type"),
-            FOR_TIER_1,
-        ),
         Support::new(
             "uprobes",
             exists("/sys/bus/event_source/devices/uprobe/type"),
@@ -186,47 +197,48 @@ fn exists(path: &str) -> Result<String, String> {
 /// What tier 3 needs.
 fn captures() -> Result<String, String> {
     let opened = packet::open().map(|_| "opened and closed".to_owned());
-    opened.map_err(|error| {
-        std::error::Error::source(&error)
-            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-    })
+    opened.map_err(|error| chain(&error))
 }
 
 /// The kinds of program, each tried with one of ours.
-fn programs() -> Vec<Support> {
-    const WHAT: [(&str, &str); 3] = [
+fn programs(allowed: bool) -> Vec<Support> {
+    type Attempt = fn(&mut Ebpf, &Btf) -> Result<(), String>;
+    const KINDS: [(&str, Attempt, &str); 3] = [
         (
             "BTF tracepoints",
+            try_tracepoint,
             "byte streams and processes cannot be seen: a container or a security module may forbid it",
         ),
         (
             "iterators",
+            try_iterator,
             "sessions older than the sensor are not attributed",
         ),
-        ("fentry", FOR_TIER_1),
+        (
+            "fentry",
+            try_fentry,
+            "nothing to do: byte streams are read at system calls (tier 2), which costs more",
+        ),
     ];
-    let outcomes = match probe_object() {
-        Ok((mut ebpf, btf)) => [
-            try_tracepoint(&mut ebpf, &btf),
-            try_iterator(&mut ebpf, &btf),
-            try_fentry(&mut ebpf, &btf),
-        ],
-        Err(reason) => [Err(reason.clone()), Err(reason.clone()), Err(reason)],
-    };
-    WHAT.iter()
-        .zip(outcomes)
-        .map(|((what, advice), outcome)| {
-            Support::new(
-                what,
-                outcome.map(|()| "attached and detached".to_owned()),
-                advice,
-            )
+    let mut object = allowed.then(probe_object);
+    KINDS
+        .iter()
+        .map(|(what, attempt, advice)| {
+            let told = || {
+                match &mut object {
+                    Some(Ok((ebpf, btf))) => attempt(ebpf, btf)?,
+                    Some(Err(reason)) => return Err(reason.clone()),
+                    None => return Err(String::new()),
+                }
+                Ok("attached and detached".to_owned())
+            };
+            Support::tried(allowed, what, told, advice)
         })
         .collect()
 }
 
 /// The object with maps as small as they may be.
-fn probe_object() -> Result<(Ebpf, Btf), String> {
+pub(super) fn probe_object() -> Result<(Ebpf, Btf), String> {
     let settings = Settings {
         ring_bytes: 64 * 1024,
         flows_max: 64,
@@ -236,10 +248,7 @@ fn probe_object() -> Result<(Ebpf, Btf), String> {
     let types = Types::read().map_err(|error| error.to_string())?;
     let offsets = types.offsets().map_err(|error| error.to_string())?;
     let btf = Btf::from_sys_fs().map_err(|error| error.to_string())?;
-    let ebpf = load::load(&settings, &offsets, &btf).map_err(|error| {
-        std::error::Error::source(&error)
-            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-    })?;
+    let ebpf = load::load(&settings, &offsets, &btf).map_err(|error| chain(&error))?;
     Ok((ebpf, btf))
 }
 
