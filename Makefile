@@ -2,12 +2,13 @@
 # make test    every test that CI runs
 # make test-kernels  the sensor on other kernels, in virtual machines; KERNELS="6.1 6.12" TIERS=2 selects
 # make lint    format, clippy, licences        make fmt    formats
+# make fuzz    any bytes through every decoder, TIME=60 seconds each; PART=name runs one
 # make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part, DURATION=90s shortens it
 SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help run test test-kernels bench fmt lint
+.PHONY: help run test test-kernels fuzz bench fmt lint
 
 help:
 	@sed -n '/^# /!q; s/^# //p' Makefile
@@ -23,6 +24,10 @@ test-kernels:
 	@deploy/setup.sh test
 	@deploy/setup.sh kernels
 	@deploy/test-kernels.sh
+
+fuzz:
+	@deploy/setup.sh test
+	@deploy/fuzz.sh $(or $(TIME),60) $(PART)
 
 bench:
 	@deploy/setup.sh test

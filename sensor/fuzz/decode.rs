@@ -3,11 +3,15 @@
 #![allow(dead_code)] // each target takes one
 
 use gnomon_sensor::capture::segment::segment;
+use gnomon_sensor::event::Body;
+use gnomon_sensor::kernel::{self, clock::Clock};
 use gnomon_sensor::mcp::message::{BATCH_MAX, Parsed, excerpt, parse};
 use gnomon_sensor::protocol::coding::{Coding, ContentDecoder};
 use gnomon_sensor::protocol::http1::{Connection, HttpEvent, Side};
 use gnomon_sensor::protocol::lines::LineDecoder;
 use gnomon_sensor::protocol::sse::SseDecoder;
+use gnomon_sensor::redact;
+use sensor_abi::{ABI_VERSION, record::Header};
 
 /// Small, so that short inputs reach it.
 const LIMIT_BYTES: usize = 64;
@@ -129,5 +133,53 @@ pub(crate) fn packet(bytes: &[u8]) {
                 "behind two headers"
             );
         }
+    }
+}
+
+/// A record of the ring buffer, as it is and with a header of ours before it.
+pub(crate) fn record(bytes: &[u8]) {
+    /// More than there are kinds.
+    const KINDS: usize = 16;
+    let clock = Clock::from_offset(1);
+    let _ = kernel::decode(bytes, clock);
+    let (kind, bytes) = split(bytes);
+    let length = size_of::<Header>() + bytes.len();
+    let record = [
+        &ABI_VERSION.to_ne_bytes(),
+        &((kind % KINDS) as u16).to_ne_bytes(),
+        &(length as u32).to_ne_bytes() as &[u8],
+        &[0; 8],
+        bytes,
+    ]
+    .concat();
+    if let Some(event) = kernel::decode(&record, clock) {
+        if let Body::Transfer(transfer) = &event.body {
+            // A packet's end may be added.
+            assert!(transfer.payload.len() <= bytes.len() + 1);
+        }
+        assert_eq!(event.time, 1);
+    }
+    for cut in [0, length / 2, length - 1] {
+        assert!(kernel::decode(&record[..cut], clock).is_none(), "{cut}");
+    }
+}
+
+/// A secret of a known format in the middle of any text, in every place that is stated.
+pub(crate) fn redacted(bytes: &[u8]) {
+    // Of GitHub's own documentation.
+    const SECRET: &str = concat!("ghp_", "16C7e42F292c6912E7710c838347Ae178B4a");
+    let (size, bytes) = split(bytes);
+    let (before, after) = bytes.split_at(bytes.len() * (size - 1) / 32);
+    let [before, after] = [before, after].map(String::from_utf8_lossy);
+    let planted = format!("{before} {SECRET} {after}");
+    for told in [
+        redact::text(&planted),
+        redact::url(&planted),
+        redact::resource(&planted),
+        redact::header("X-Any", &planted),
+        redact::argv(&[planted.clone()]).concat(),
+        redact::argv(&planted.split(' ').map(str::to_owned).collect::<Vec<_>>()).concat(),
+    ] {
+        assert!(!told.contains(SECRET), "{told}");
     }
 }

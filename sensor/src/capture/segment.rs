@@ -60,6 +60,9 @@ fn in_ipv4(bytes: &[u8]) -> Option<Segment<'_>> {
         return None;
     }
     let header = usize::from(packet.get_header_length()) * WORD_BYTES;
+    if header < Ipv4Packet::minimum_packet_size() {
+        return None;
+    }
     let total = match usize::from(packet.get_total_length()) {
         // Larger than the field: the bytes themselves tell.
         0 => bytes.len(),

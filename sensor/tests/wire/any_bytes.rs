@@ -74,6 +74,8 @@ proptest! {
         decode::message(&bytes);
         decode::content(&bytes);
         decode::packet(&bytes);
+        decode::record(&bytes);
+        decode::redacted(&bytes);
     }
 
     #[test]

@@ -121,4 +121,9 @@ fn every_beginning_of_a_packet_is_taken() {
     let mut wrong = ipv4(&tcp(9, ACK, b"hello"), 24 + 29, 0);
     wrong[24 + 12] = 0x40;
     assert_eq!(segment(&wrong), None, "a header that is too short");
+    for words in 0..5 {
+        let mut wrong = ipv4(&tcp(9, ACK, b"hello"), 24 + 29, 0);
+        wrong[0] = 0x40 | words;
+        assert_eq!(segment(&wrong), None, "of IP, {words} words");
+    }
 }
