@@ -177,7 +177,7 @@ pub(crate) fn redacted(bytes: &[u8]) {
         redact::url(&planted),
         redact::resource(&planted),
         redact::header("X-Any", &planted),
-        redact::argv(&[planted.clone()]).concat(),
+        redact::argv(std::slice::from_ref(&planted)).concat(),
         redact::argv(&planted.split(' ').map(str::to_owned).collect::<Vec<_>>()).concat(),
     ] {
         assert!(!told.contains(SECRET), "{told}");
