@@ -14,7 +14,7 @@ use gnomon_tests::{
 };
 use serde_json::Value;
 
-use crate::results::Figure;
+use crate::{guest, results::Figure};
 
 /// The kernel of the promise.
 const KERNEL: &str = "6.18";
@@ -89,19 +89,8 @@ const WORKS: [Work; 8] = [
 /// One guest with all the workloads, four times.
 pub(crate) fn measure() -> Result<Vec<Figure>> {
     let guest = Guest::new(Kernel::find(KERNEL)?, Mode::Counted);
-    let mut shown = 0;
-    let ended = guest.run(&script()?, LIMIT, |output| {
-        for line in output.lines().skip(shown) {
-            println!("bench: guest: {line}");
-            shown += 1;
-        }
-    })?;
-    ensure!(
-        ended.status == 0,
-        "the guest's command failed: {}",
-        ended.output
-    );
-    let account = Account::read(&ended.output)?;
+    let output = guest::said(&guest, &script()?, LIMIT)?;
+    let account = Account::read(&output)?;
     let figures = figures(&account)?;
     document::write_part("docs/overhead.md", "cost", &table(&account))?;
     Ok(figures)

@@ -9,6 +9,7 @@ mod churn;
 mod circumstances;
 mod clock;
 mod cold;
+mod guest;
 mod kernel;
 mod matrix;
 mod option;

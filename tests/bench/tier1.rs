@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::{
     burst::{self, LARGE, SMALL, Told},
+    guest,
     peer::{Channel, Conversation, Done, session_tag},
     results::Figure,
 };
@@ -75,19 +76,8 @@ pub(crate) fn measure() -> Result<Vec<Figure>> {
         memory_mb: MEMORY_MB,
         ..Guest::new(Kernel::find(KERNEL)?, Mode::Counted)
     };
-    let mut shown = 0;
-    let ended = guest.run(&script()?, LIMIT, |output| {
-        for line in output.lines().skip(shown) {
-            println!("bench: guest: {line}");
-            shown += 1;
-        }
-    })?;
-    ensure!(
-        ended.status == 0,
-        "the guest's command failed: {}",
-        ended.output
-    );
-    let said: BTreeMap<(&str, &str), &str> = ended.output.lines().filter_map(words).collect();
+    let output = guest::said(&guest, &script()?, LIMIT)?;
+    let said: BTreeMap<(&str, &str), &str> = output.lines().filter_map(words).collect();
     let mut figures = Vec::new();
     for burst in bursts() {
         figures.extend(account(&burst, &said)?);
