@@ -102,46 +102,6 @@ SELECT
     c.error_text AS error_text -- Text of the error, redacted; null for tool_error: what a tool itself says is content, which is not kept.
 FROM call_fact AS c FINAL;
 
--- One row for each sensor.
-CREATE OR REPLACE VIEW sensors {on_cluster} AS
-SELECT
-    h.host AS host, -- Host, by the name in its certificate.
-    h.host_name AS host_name, -- Node name the kernel gave, for people.
-    h.sensor_version AS sensor_version, -- Version of the sensor.
-    h.kernel_release AS kernel_release, -- Kernel it runs on.
-    h.operating_system AS operating_system, -- Operating system.
-    h.machine AS machine, -- Processor type.
-    if(ifNull(b.batches, 0) = 0, h.received, least(assumeNotNull(b.first_received), h.received)) AS first_seen, -- First batch received, within the retention.
-    if(ifNull(b.batches, 0) = 0, h.received, greatest(assumeNotNull(b.last_received), h.received)) AS last_seen, -- Last sign of life.
-    ifNull(b.batches, 0) AS batches, -- Batches stored.
-    ifNull(b.observations, 0) AS observations, -- Observations stored.
-    t.tier AS tier, -- Hook to tier, as last reported.
-    t.messages AS messages, -- MCP messages, as last reported.
-    t.bytes AS bytes, -- Bytes looked at, as last reported.
-    t.lost AS lost, -- What was lost, by reason, as last reported.
-    t.ring_bytes AS ring_bytes, -- Size of the ring buffer.
-    t.map_bytes AS map_bytes, -- Memory of the BPF maps.
-    t.cpu_ms AS cpu_ms, -- CPU time used, milliseconds, as last reported.
-    t.rss_bytes AS rss_bytes -- Memory used, as last reported.
-FROM sensor_hello AS h FINAL
-LEFT JOIN
-(
-    SELECT host, min(received) AS first_received, max(received) AS last_received, count() AS batches,
-           sum(observations) AS observations
-    FROM batch_ledger FINAL GROUP BY host
-) AS b ON h.host = b.host
-LEFT JOIN
-(
-    SELECT l.host AS host, l.told.1 AS tier, l.told.2 AS messages, l.told.3 AS bytes, l.told.4 AS lost,
-           l.told.5 AS ring_bytes, l.told.6 AS map_bytes, l.told.7 AS cpu_ms, l.told.8 AS rss_bytes
-    FROM
-    (
-        SELECT f.host AS host,
-               argMax(tuple(f.tier, f.messages, f.bytes, f.lost, f.ring_bytes, f.map_bytes, f.cpu_ms, f.rss_bytes), f.time) AS told
-        FROM stats_fact AS f GROUP BY f.host
-    ) AS l
-) AS t ON h.host = t.host;
-
 -- What a sensor cannot read, and why; the last word on each process, and of its present run on the host as a whole.
 -- The present run is the last that said how its probes are, as each does; where none did, the last that said anything.
 CREATE OR REPLACE VIEW coverage {on_cluster} AS
@@ -165,6 +125,51 @@ WHERE c.pid IS NOT NULL
         WHERE p.pid IS NULL GROUP BY p.host
     )
 GROUP BY c.host, c.what, c.pid, c.exe;
+
+-- One row for each sensor.
+CREATE OR REPLACE VIEW sensors {on_cluster} AS
+SELECT
+    h.host AS host, -- Host, by the name in its certificate.
+    h.host_name AS host_name, -- Node name the kernel gave, for people.
+    h.sensor_version AS sensor_version, -- Version of the sensor.
+    h.kernel_release AS kernel_release, -- Kernel it runs on.
+    h.operating_system AS operating_system, -- Operating system.
+    h.machine AS machine, -- Processor type.
+    if(ifNull(b.batches, 0) = 0, h.received, least(assumeNotNull(b.first_received), h.received)) AS first_seen, -- First batch received, within the retention.
+    if(ifNull(b.batches, 0) = 0, h.received, greatest(assumeNotNull(b.last_received), h.received)) AS last_seen, -- Last sign of life.
+    ifNull(b.batches, 0) AS batches, -- Batches stored.
+    ifNull(b.observations, 0) AS observations, -- Observations stored.
+    t.tier AS tier, -- Hook to tier, as last reported.
+    t.messages AS messages, -- MCP messages, as last reported.
+    t.bytes AS bytes, -- Bytes looked at, as last reported.
+    t.lost AS lost, -- What was lost, by reason, as last reported.
+    t.ring_bytes AS ring_bytes, -- Size of the ring buffer.
+    t.map_bytes AS map_bytes, -- Memory of the BPF maps.
+    t.cpu_ms AS cpu_ms, -- CPU time used, milliseconds, as last reported.
+    t.rss_bytes AS rss_bytes, -- Memory used, as last reported.
+    nullIf(p.probes, '') AS probes -- on or off, as its present run last said (coverage has the reason).
+FROM sensor_hello AS h FINAL
+LEFT JOIN
+(
+    SELECT host, min(received) AS first_received, max(received) AS last_received, count() AS batches,
+           sum(observations) AS observations
+    FROM batch_ledger FINAL GROUP BY host
+) AS b ON h.host = b.host
+LEFT JOIN
+(
+    SELECT l.host AS host, l.told.1 AS tier, l.told.2 AS messages, l.told.3 AS bytes, l.told.4 AS lost,
+           l.told.5 AS ring_bytes, l.told.6 AS map_bytes, l.told.7 AS cpu_ms, l.told.8 AS rss_bytes
+    FROM
+    (
+        SELECT f.host AS host,
+               argMax(tuple(f.tier, f.messages, f.bytes, f.lost, f.ring_bytes, f.map_bytes, f.cpu_ms, f.rss_bytes), f.time) AS told
+        FROM stats_fact AS f GROUP BY f.host
+    ) AS l
+) AS t ON h.host = t.host
+LEFT JOIN
+(
+    SELECT c.host AS host, if(c.state = 'decoded', 'on', 'off') AS probes FROM coverage AS c WHERE c.what = 'probes'
+) AS p ON h.host = p.host;
 
 -- What sensors could not read in the past: the last word of each of their runs on each process and thing.
 CREATE OR REPLACE VIEW coverage_history {on_cluster} AS
@@ -244,8 +249,13 @@ SELECT
     min(t.first) AS first, -- When it was first seen.
     argMax(tuple(t.previous), t.time).1 AS previous, -- Digest before it.
     arraySort(groupUniqArray(1000)(t.host)) AS hosts, -- Hosts it was seen on.
-    max(t.time) AS last_seen -- Last report.
+    max(t.time) AS last_seen, -- Last report.
+    any(n.name) AS server_name -- What the server last called itself.
 FROM tool_fact AS t
+LEFT JOIN
+(
+    SELECT s.server AS server, argMax(s.server_name, s.last_seen) AS name FROM session_fact AS s GROUP BY s.server
+) AS n ON t.server = n.server
 GROUP BY t.server, t.tool, t.digest;
 
 -- History of verdicts: a row each time one changed. On a past day: argMax(verdict, decided) WHERE decided <= that day.

@@ -36,6 +36,8 @@ pub(crate) struct Column {
     pub(crate) min: usize,
     /// 0 is always there; 1 and up come in that order, as far as they fit.
     pub(crate) rank: u8,
+    /// It is always there where its rows differ.
+    pub(crate) parts: bool,
 }
 
 /// Of a digest, so much is shown in a table.
@@ -93,6 +95,7 @@ impl Column {
             kind,
             min: 5,
             rank: 0,
+            parts: false,
         }
     }
 
@@ -104,6 +107,14 @@ impl Column {
     /// Only where it fits, after all of a lower rank.
     pub(crate) fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
+    }
+
+    /// Where its rows differ it is always there, whatever its rank.
+    pub(crate) fn parting(self) -> Self {
+        Self {
+            parts: true,
+            ..self
+        }
     }
 
     /// Whether it is made from one of these of the view's columns.

@@ -97,11 +97,16 @@ impl Laid {
         } else {
             column.min.max(header.width()).min(width)
         };
+        let differ = cells.windows(2).any(|two| two[0].text != two[1].text);
         Self {
             header,
             kind: column.kind,
             min,
-            rank: column.rank,
+            rank: if column.parts && differ {
+                0
+            } else {
+                column.rank
+            },
             width,
             cells,
         }

@@ -29,7 +29,10 @@ fn columns() -> Vec<Column> {
             Kind::Identity,
         )
         .min(16),
-        Column::new("state", &["state"], Kind::Word).min(6).rank(5),
+        Column::new("state", &["state"], Kind::Word)
+            .min(6)
+            .rank(5)
+            .parting(),
         Column::new("hosts", &["hosts"], Kind::Text).min(6),
         Column::new("users", &["users"], Kind::Text).min(5).rank(3),
         Column::new("tags", &["tags"], Kind::Text).min(8).rank(1),

@@ -28,6 +28,7 @@ fn columns() -> Vec<Column> {
         Column::new("system", &["operating_system"], Kind::Text)
             .min(10)
             .rank(2),
+        Column::new("probes", &["probes"], Kind::Word).min(6),
         Column::new("observed", &["observations"], Kind::Number).min(8),
         Column::new("messages", &["messages"], Kind::Number).min(8),
         Column::new("lost", &["lost"], Kind::Text).min(4),

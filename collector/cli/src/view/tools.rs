@@ -18,7 +18,7 @@ Examples:
 
 fn columns() -> Vec<Column> {
     vec![
-        Column::new("server", &["server"], Kind::Identity).min(16),
+        Column::new("server", &["server", "server_name"], Kind::Identity).min(16),
         Column::new("tool", &["tool"], Kind::Text).min(10),
         Column::new("digest", &["digest"], Kind::Id).min(8),
         Column::new("previous", &["previous"], Kind::Id).min(8),
@@ -37,7 +37,7 @@ pub(crate) struct Filters {
     /// Seen on this host
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// Of this server; of bin:… the start is enough
+    /// Of this server, by its identity (of bin:… the start is enough) or by what it calls itself
     #[arg(long, value_name = "SERVER")]
     server: Option<String>,
     /// Of this name
