@@ -6,6 +6,10 @@ use crate::inode::{Kind, Object};
 
 /// The other side of a terminal is closed (`include/uapi/asm-generic/errno-base.h`); of anything else it says nothing.
 pub const EIO: i64 = -5;
+/// Memory that the call was to use is not to be used so.
+pub const EFAULT: i64 = -14;
+/// An argument is wrong.
+pub const EINVAL: i64 = -22;
 /// Nobody is left to read.
 pub const EPIPE: i64 = -32;
 /// The other side gave up (`include/uapi/asm-generic/errno.h`).

@@ -6,6 +6,7 @@
 //! `emit` sends records and counts what could not be sent.
 #![no_std]
 #![no_main]
+// A loop that fills memory stays a loop: `memset` and the like would be calls of functions that take a byte at a time.
 #![no_builtins]
 #![feature(asm_experimental_arch)]
 #![allow(
@@ -15,9 +16,11 @@
 
 mod atomic;
 mod copy;
+mod decide;
 mod emit;
 mod end;
 mod ending;
+mod flow;
 mod inode;
 mod inspect;
 mod iterator;
@@ -28,6 +31,7 @@ mod pages;
 mod pass;
 mod probe;
 mod scratch;
+mod share;
 mod splice;
 mod stream;
 mod task;

@@ -1,6 +1,9 @@
 //! What a system call moves, as its registers say.
 
-use crate::copy::{Source, form};
+use crate::{
+    copy::{Source, form},
+    probe::message,
+};
 
 /// What a call moves. All of it is set in all cases, see [`Source`].
 pub struct Moved {
@@ -30,6 +33,8 @@ pub mod what {
     pub const BETWEEN: u32 = 2;
     /// The same, where they are not taken out of a stream.
     pub const INTO: u32 = 3;
+    /// Bytes taken out of the descriptor's stream, and put nowhere.
+    pub const DISCARDED: u32 = 4;
 }
 
 /// Which way a call moves bytes.
@@ -80,6 +85,17 @@ impl Moved {
     #[inline(always)]
     pub const fn into(to: u32, wanted: u64) -> Self {
         Self::memory(0, way::IN, form::BUFFER, 0, wanted).but(what::INTO, to)
+    }
+
+    /// What a call receives with flags of [`message::NOT_RECEIVED`].
+    #[inline(always)]
+    pub const fn not_received(fd: u32, flags: u64) -> Self {
+        let moved = Self::memory(fd, way::OUT, form::BUFFER, 0, 0);
+        if message::is_discarded(flags as u32) {
+            moved.but(what::DISCARDED, 0)
+        } else {
+            moved.but(what::NOTHING, 0)
+        }
     }
 
     #[inline(always)]

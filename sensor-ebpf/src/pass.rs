@@ -6,13 +6,19 @@
 //!   epoch): who could use it cannot have changed before that, and nothing has to be asked of the caller;
 //! - else for one user of it, so that a newcomer has none.
 //!
-//! It is taken when the object is released. All of them are void once the next look at a silent flow was brought forward,
-//! or many descriptors were closed at once; and the sensor voids them when it wakes a flow, and every few seconds, so that
-//! what waits for time to pass (the next look at a silent flow) is not kept waiting. What was left for writers of a
-//! pass that is void is given back to the flow ([`refund`]): the next look comes no sooner for it.
+//! It is taken when the object is released, or the descriptor closed. All of them are void once a silent flow is looked at again,
+//! or its next look was brought forward; and the sensor voids them when it wakes a flow, and every few seconds, so that
+//! what waits for time to pass (the next look at a silent flow) is not kept waiting.
+//!
+//! Nothing is locked. Two processors at one place at a time may leave a pass that lets more go than it should, or less: until the
+//! next renewal at the latest. What the flow is charged is what a pass has let go, as far as that is known ([`used`]).
 
-use core::ptr::{read_volatile, write_volatile};
+use core::{
+    ffi::c_void,
+    ptr::{read_volatile, write_volatile},
+};
 
+use aya_ebpf::helpers::bpf_loop;
 use sensor_abi::flow::{PASSES, PASSES_BYTES};
 
 use crate::{
@@ -29,7 +35,7 @@ struct Place {
     write: u64,
     /// Bytes that may still be written unseen, at most [`i64::MAX`].
     left: u64,
-    /// Whose the pass to write is, or was while it was good.
+    /// Whose the pass to write is, or was while it was good; 0 once that was asked.
     object: u64,
     /// To read: as `write`.
     read: u64,
@@ -96,6 +102,41 @@ unsafe fn place_of(task: u64, fd: u32) -> u64 {
     ((spread + u64::from(fd)) & (PASSES as u64 - 1)) << 6
 }
 
+/// Descriptors that [`closed_range`] takes one by one, at most.
+const CLOSED_MAX: u64 = 4096;
+
+/// The current process closed all descriptors from one to another.
+///
+/// # Safety
+/// `task` is the current one, typed.
+#[inline(always)]
+pub unsafe fn closed_range(task: u64, first: u32, last: u32) {
+    let files: u64 = load(task, offset!(task_files));
+    if files == 0 {
+        return;
+    }
+    let table: u64 = load(files, offset!(files_fdt));
+    let count: u32 = load(table, offset!(fdt_max_fds));
+    let end = u64::from(last).min(u64::from(count).wrapping_sub(1));
+    let number = (end + 1).saturating_sub(u64::from(first));
+    if number > CLOSED_MAX {
+        return void_all();
+    }
+    let mut start = place_of(task, first);
+    bpf_loop(
+        number as u32,
+        closed_one as *mut c_void,
+        (&raw mut start).cast(),
+        0,
+    );
+}
+
+/// A step of [`closed_range`].
+unsafe extern "C" fn closed_one(index: u32, start: *mut c_void) -> i64 {
+    take(*start.cast::<u64>() + (u64::from(index) << 6));
+    0
+}
+
 /// The current process closed a descriptor.
 ///
 /// # Safety
@@ -111,13 +152,17 @@ pub unsafe fn closed(task: u64, fd: u32) {
 /// `task` is the current one, typed.
 #[inline(always)]
 pub unsafe fn closes_alone(task: u64) -> bool {
-    let known = offset!(task_io_uring) != u32::MAX as usize
-        && offset!(files_count) != u32::MAX as usize
-        && offset!(signal_threads) != u32::MAX as usize;
+    let known =
+        offset!(files_count) != u32::MAX as usize && offset!(signal_threads) != u32::MAX as usize;
     if !known {
         return false;
     }
-    let ring: u64 = load(task, offset!(task_io_uring));
+    // Where it is not known there are none: a kernel without CONFIG_IO_URING.
+    let ring: u64 = if offset!(task_io_uring) == u32::MAX as usize {
+        0
+    } else {
+        load(task, offset!(task_io_uring))
+    };
     let files: u64 = load(task, offset!(task_files));
     let signal: u64 = load(task, offset!(task_signal));
     if ring != 0 || files == 0 || signal == 0 {
@@ -137,14 +182,49 @@ unsafe fn place(object: u64) -> *mut Place {
     (&raw mut PASS_TABLE).cast::<Place>().add(index)
 }
 
-/// What a pass of today says.
+/// What passes say now. To be read before it is found out what a pass relies on: what changes meanwhile voids it.
+///
+/// # Safety
+/// In any program.
 #[inline(always)]
-unsafe fn mark(holders: Holders) -> u64 {
-    let stamp = read_volatile(&raw const PASS_STAMP);
+pub unsafe fn stamp() -> u64 {
+    read_volatile(&raw const PASS_STAMP)
+}
+
+/// What a pass of that time says.
+#[inline(always)]
+unsafe fn mark(stamp: u64, holders: Holders) -> u64 {
     match holders {
         Holders::One => stamp,
-        // Without the epoch: newcomers are other users.
-        Holders::Many => (stamp >> 32) ^ task::current_user().wrapping_mul(SPREAD),
+        // Without the epoch: newcomers are other users. Spread, or some thousand generations on it would be another file's.
+        Holders::Many => {
+            (stamp >> 32).wrapping_mul(SPREAD) ^ task::current_user().wrapping_mul(SPREAD)
+        }
+    }
+}
+
+/// A pass that may be given, as things were when the look began.
+#[derive(Clone, Copy)]
+pub struct Due {
+    /// For what; 0 for none.
+    pub object: u64,
+    tag: u64,
+}
+
+impl Due {
+    /// None.
+    pub const NONE: Self = Self { object: 0, tag: 0 };
+}
+
+/// The pass for `object`, as it was held after [`stamp`] was read.
+///
+/// # Safety
+/// In the context of the task that made the call.
+#[inline(always)]
+pub unsafe fn due(object: u64, stamp: u64, holders: Holders) -> Due {
+    Due {
+        object,
+        tag: object ^ mark(stamp, holders),
     }
 }
 
@@ -155,7 +235,7 @@ unsafe fn mark(holders: Holders) -> u64 {
 #[inline(always)]
 pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
     // In this order it takes no register that has to be saved.
-    let tag = object ^ mark(holders);
+    let tag = object ^ mark(stamp(), holders);
     let pass = place(object);
     if read_volatile(&raw const (*pass).write) != tag {
         return false;
@@ -175,27 +255,30 @@ pub unsafe fn may_write(object: u64, holders: Holders, moved: i64) -> bool {
 /// As for [`may_write`].
 #[inline(always)]
 pub unsafe fn may_read(object: u64, holders: Holders) -> bool {
-    read_volatile(&raw const (*place(object)).read) == object ^ mark(holders)
+    read_volatile(&raw const (*place(object)).read) == object ^ mark(stamp(), holders)
 }
 
-/// Lets so many bytes go into `object` unseen.
+/// Lets so many bytes be written unseen, if there is something to give a pass for.
 ///
 /// # Safety
-/// As for [`may_write`].
+/// In any program.
 #[inline(always)]
-pub unsafe fn let_write(object: u64, holders: Holders, bytes: u64) {
-    let pass = place(object);
+pub unsafe fn let_write(due: Due, bytes: u64) {
+    if due.object == 0 {
+        return;
+    }
+    let pass = place(due.object);
     write_volatile(&raw mut (*pass).left, bytes.min(i64::MAX as u64));
-    write_volatile(&raw mut (*pass).object, object);
-    write_volatile(&raw mut (*pass).write, object ^ mark(holders));
+    write_volatile(&raw mut (*pass).object, due.object);
+    write_volatile(&raw mut (*pass).write, due.tag);
 }
 
-/// What was left of the pass for `object` when it became void, or another user's came.
+/// How many of the `given` bytes went by the last pass for `object`; 0 if another one has come to its place.
 ///
 /// # Safety
 /// As for [`may_write`].
 #[inline(always)]
-pub unsafe fn refund(object: u64) -> u64 {
+pub unsafe fn used(object: u64, given: u64) -> u64 {
     let pass = place(object);
     if read_volatile(&raw const (*pass).object) != object {
         return 0;
@@ -203,16 +286,18 @@ pub unsafe fn refund(object: u64) -> u64 {
     let left = read_volatile(&raw const (*pass).left);
     write_volatile(&raw mut (*pass).object, 0);
     write_volatile(&raw mut (*pass).write, 0);
-    left
+    given.saturating_sub(left)
 }
 
-/// Lets bytes come out of `object` unseen.
+/// Lets bytes be read unseen, as [`let_write`].
 ///
 /// # Safety
-/// As for [`may_write`].
+/// In any program.
 #[inline(always)]
-pub unsafe fn let_read(object: u64, holders: Holders) {
-    write_volatile(&raw mut (*place(object)).read, object ^ mark(holders));
+pub unsafe fn let_read(due: Due) {
+    if due.object != 0 {
+        write_volatile(&raw mut (*place(due.object)).read, due.tag);
+    }
 }
 
 /// Takes both passes: the object is released, and its address may be another's next.

@@ -12,11 +12,11 @@ use sensor_abi::{
 };
 
 use crate::{
-    copy, emit,
+    copy, emit, flow,
     inode::Object,
     inspect,
     maps::{FLOWS, TUPLES, TransferScratch},
-    scratch, tuple,
+    pass, scratch, tuple,
 };
 
 /// Bytes went out of `object` into another descriptor.
@@ -36,11 +36,11 @@ unsafe fn take_out(scratch: *mut TransferScratch, object: &Object, fd: u32, tota
     let Some(flow) = begin(scratch, object) else {
         return;
     };
-    let state = inspect::direction_of(flow, direction::READ);
+    let state = flow::direction_of(flow, direction::READ);
     let local = (*flow).flags & flow_flag::LOCAL != 0;
     if !local || (*state).flags & direction_flag::BY_READER != 0 {
         // Nobody else will show them.
-        inspect::lose(state, total);
+        flow::lose(state, total);
         if (*flow).verdict != verdict::NOT_MCP {
             emit::dropped(drop::SPLICED, 1);
         }
@@ -65,12 +65,12 @@ unsafe fn put(scratch: *mut TransferScratch, object: &Object, fd: u32, total: u6
     let Some(flow) = begin(scratch, object) else {
         return;
     };
-    let state = inspect::direction_of(flow, direction::WRITE);
+    let state = flow::direction_of(flow, direction::WRITE);
     if (*state).flags & direction_flag::BY_READER != 0 {
         return name(scratch, flow, state, object, fd, direction::WRITE);
     }
     if (*flow).verdict == verdict::NOT_MCP {
-        return inspect::lose(state, total);
+        return flow::lose(state, total);
     }
     if !inspect::fill_record(scratch, kind::SPLICED, object, fd, direction::WRITE) {
         return;
@@ -80,24 +80,26 @@ unsafe fn put(scratch: *mut TransferScratch, object: &Object, fd: u32, total: u6
     let readable =
         (*flow).flags & flow_flag::LOCAL != 0 && (*scratch).record.end.channel != channel::PTY;
     if !readable {
-        inspect::lose(state, total);
+        flow::lose(state, total);
         emit::dropped(drop::SPLICED, 1);
         return name(scratch, flow, state, object, fd, direction::WRITE);
     }
     if copy::send_bare(scratch) {
-        inspect::note_user(state);
+        flow::note_user(state);
         (*state).flags |= direction_flag::BY_READER;
         turn_reader(scratch, flow);
+        // The reader has one, as long as writers were copied.
+        pass::void_all();
     } else {
-        inspect::lose(state, total);
+        flow::lose(state, total);
     }
 }
 
 #[inline(always)]
 unsafe fn begin(scratch: *mut TransferScratch, object: &Object) -> Option<*mut FlowState> {
-    let flow = inspect::flow_of(object, scratch)?;
+    let flow = flow::flow_of(object, scratch)?;
     if (*flow).verdict != verdict::NOT_MCP {
-        inspect::take_verdict(flow, &object.key);
+        flow::take_verdict(flow, &object.key);
     }
     Some(flow)
 }
@@ -112,13 +114,13 @@ unsafe fn name(
     fd: u32,
     way: u8,
 ) {
-    if (*flow).verdict == verdict::NOT_MCP || !inspect::note_user(state) {
+    if (*flow).verdict == verdict::NOT_MCP || !flow::note_user(state) {
         return;
     }
     let filled = inspect::fill_record(scratch, kind::TRANSFER, object, fd, way);
     (*scratch).record.length = 0;
     if !filled || !copy::send_bare(scratch) {
-        inspect::forget_user(state);
+        flow::forget_user(state);
     }
 }
 
@@ -146,7 +148,7 @@ unsafe fn turn_reader(scratch: *mut TransferScratch, flow: *mut FlowState) {
     if let Some(known) = FLOWS.get_ptr_mut(&other) {
         (*known).directions[1].flags |= direction_flag::BY_READER;
     } else {
-        inspect::open_flow(scratch, &other, true, true);
+        flow::open_flow(scratch, &other, true, true);
     }
 }
 

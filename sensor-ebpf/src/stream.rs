@@ -8,23 +8,23 @@ use sensor_abi::record::{
 
 use crate::{
     copy::Source,
-    ending,
+    ending, flow,
     inode::Object,
     inspect::{self, Call},
     iterator,
     maps::SELF_TGID,
-    pass::{self, Holders},
+    pass::{self, Due},
     probe::message,
     scratch, task,
 };
 
-/// Bytes went into `object`, as many as `returned` says ([`message::marked`]), from where the iterator at `iter` was. `id` is
-/// what its passes go by, 0 for none.
+/// Bytes went into `object`, as many as `returned` says ([`message::marked`]), from where the iterator at `iter` was. `due`
+/// is the pass that it may get.
 ///
 /// # Safety
 /// In the context of the task that made the call, after it.
 #[inline(never)]
-pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
+pub unsafe fn wrote(object: &Object, due: Due, iter: u64, returned: i64) {
     if returned <= 0 {
         if ending::ends(object, WRITE, returned, 1) {
             inspect::end_of_stream(object, NO_FD, WRITE);
@@ -32,14 +32,11 @@ pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, retur
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        if id != 0 {
-            pass::let_write(id, Holders::Many, u64::MAX);
-        }
-        return;
+        return pass::let_write(due, u64::MAX);
     }
-    let unseen = moved(object, id, WRITE, iter, returned);
-    if unseen > 0 && id != 0 {
-        pass::let_write(id, holders, unseen);
+    let unseen = moved(object, due.object, WRITE, iter, returned);
+    if unseen > 0 {
+        pass::let_write(due, unseen);
     }
 }
 
@@ -48,7 +45,7 @@ pub unsafe fn wrote(object: &Object, id: u64, holders: Holders, iter: u64, retur
 /// # Safety
 /// As for [`wrote`].
 #[inline(never)]
-pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, returned: i64) {
+pub unsafe fn read(object: &Object, due: Due, iter: u64, returned: i64) {
     if returned <= 0 {
         if ending::ends(object, READ, returned, 1) {
             inspect::end_of_stream(object, NO_FD, READ);
@@ -56,13 +53,10 @@ pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, return
         return;
     }
     if task::current_tgid() == SELF_TGID.load() {
-        if id != 0 {
-            pass::let_read(id, Holders::Many);
-        }
-        return;
+        return pass::let_read(due);
     }
-    if moved(object, id, READ, iter, returned) > 0 && id != 0 {
-        pass::let_read(id, holders);
+    if moved(object, due.object, READ, iter, returned) > 0 {
+        pass::let_read(due);
     }
 }
 
@@ -71,11 +65,9 @@ pub unsafe fn read(object: &Object, id: u64, holders: Holders, iter: u64, return
 /// # Safety
 /// In the context of the task that makes the call, before it.
 #[inline(never)]
-pub unsafe fn asks(object: &Object, id: u64, holders: Holders) {
-    if task::current_tgid() == SELF_TGID.load() {
-        pass::let_read(id, Holders::Many);
-    } else if inspect::named(object, READ) {
-        pass::let_read(id, holders);
+pub unsafe fn asks(object: &Object, due: Due) {
+    if task::current_tgid() == SELF_TGID.load() || inspect::named(object, READ) {
+        pass::let_read(due);
     }
 }
 
@@ -86,7 +78,7 @@ pub unsafe fn asks(object: &Object, id: u64, holders: Holders) {
 #[inline(never)]
 pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
     let Some(scratch) = scratch::take() else {
-        return inspect::miss(object, WRITE, total);
+        return flow::miss(object, WRITE, total);
     };
     let call = Call {
         fd: NO_FD,
@@ -104,32 +96,35 @@ pub unsafe fn put(object: &Object, pipe: u64, total: u64) {
 /// # Safety
 /// As for [`wrote`].
 #[inline(never)]
-pub unsafe fn wrote_page(object: &Object, id: u64, holders: Holders, address: u64, total: u64) {
+pub unsafe fn wrote_page(object: &Object, due: Due, address: u64, total: u64) {
     let Some(scratch) = scratch::take() else {
-        return inspect::miss(object, WRITE, total);
+        return flow::miss(object, WRITE, total);
     };
     let call = Call {
         fd: NO_FD,
         direction: WRITE,
         source: Source::kernel(address, total),
         returned: total,
-        pass: id,
+        pass: due.object,
     };
     let unseen = inspect::look(scratch, object, call);
     scratch::give_back(scratch);
     if unseen > 0 {
-        pass::let_write(id, holders, unseen);
+        pass::let_write(due, unseen);
     }
 }
 
 #[inline(always)]
 unsafe fn moved(object: &Object, id: u64, direction: u8, iter: u64, returned: i64) -> u64 {
     let (all, in_stream) = message::unmarked(returned);
+    if in_stream < all {
+        flow::unread(object, direction, (all - in_stream) as u64);
+    }
     if in_stream == 0 {
         return 0;
     }
     let Some(scratch) = scratch::take() else {
-        inspect::miss(object, direction, in_stream as u64);
+        flow::miss(object, direction, in_stream as u64);
         return 0;
     };
     let call = Call {

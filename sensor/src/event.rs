@@ -288,6 +288,8 @@ pub enum LossReason {
     ProbeDetached,
     /// A call made with the 32-bit ABI whose arguments could not be read.
     CompatCall,
+    /// Bytes of a stream moved in a form that is not read.
+    Unread,
     /// Bytes went past all user memory of this host (splice, sendfile, tee).
     Spliced,
     /// A record that this version does not understand.
@@ -332,6 +334,7 @@ impl LossReason {
             Self::Recursion => "recursion",
             Self::ProbeDetached => "probe_detached",
             Self::CompatCall => "compat_call",
+            Self::Unread => "unread",
             Self::Spliced => "spliced",
             Self::BadRecord => "bad_record",
             Self::TableFull => "table_full",

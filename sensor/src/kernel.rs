@@ -15,6 +15,7 @@ mod hook;
 mod judge;
 mod links;
 mod load;
+mod lockdown;
 mod losses;
 pub(crate) mod packet;
 mod pages;

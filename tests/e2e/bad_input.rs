@@ -186,29 +186,6 @@ fn unreadable_settings_are_named_with_the_reason() -> Result<()> {
 }
 
 #[test]
-fn a_kernel_without_btf_is_said() -> Result<()> {
-    let gnomon = Gnomon::prepare()?;
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c"]);
-    command.arg("mount -t tmpfs none /sys/kernel/btf && exec \"$0\" watch --duration 1s");
-    command.arg(program("gnomon-sensor")?);
-    // It goes on without eBPF, and says why and what it does not see.
-    let mut process = Process::start("without-btf", gnomon.folder(), command)?;
-    let status = process.wait(REFUSAL_LIMIT)?;
-    let said = process.stdout() + &process.stderr();
-    ensure!(status.success(), "it gave up: {said}");
-    names(
-        &said,
-        &[
-            "BTF",
-            "/sys/kernel/btf/vmlinux",
-            "tier 3",
-            "stdio of servers is not seen",
-        ],
-    )
-}
-
-#[test]
 fn a_clickhouse_folder_in_use_is_named() -> Result<()> {
     let mut gnomon = Gnomon::prepare()?;
     gnomon.start_collector()?;

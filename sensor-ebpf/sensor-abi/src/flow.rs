@@ -66,7 +66,7 @@ pub const TUPLES_MAX: u32 = 4096;
 /// line end or its heads.
 pub const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024 + 64 * 1024;
 
-/// Passes of either direction: calls of so many files and sockets at a time return at once.
+/// Passes of either direction: so many files and sockets (tier 1), or descriptors of processes (tier 2), have one at a time.
 pub const PASSES: usize = 4096;
 /// The map that holds them (`.data.passes`): a tag, what is left and of what for writers, a tag for readers.
 pub const PASSES_BYTES: usize = PASSES * (24 + 8);
@@ -117,7 +117,8 @@ pub struct DirectionState {
     pub credit_bytes: u64,
     /// Bytes that no record stands for since the last one.
     pub lost_bytes: u64,
-    /// Traffic since the flow was judged not MCP; what a reader's pass let go is not in it.
+    /// Traffic since the flow was judged not MCP, as far as it is known: what a reader's pass let go is not in it, what a writer's did is once it
+    /// is void.
     pub silent_bytes: u64,
     /// The last two users: pid in the upper half, count of its execs in the lower.
     pub users: [u64; 2],
@@ -167,8 +168,10 @@ pub mod drop {
     pub const EVENT_RING_FULL: u32 = 7;
     /// A program was held up within itself by so many others on one processor that no buffer was free.
     pub const NESTED: u32 = 8;
+    /// Bytes of a stream moved in a form that is not read.
+    pub const UNREAD: u32 = 9;
     /// How many there are.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 }
 
 const _: () = assert!(size_of::<FlowKey>() == 16);

@@ -21,6 +21,12 @@ const MSG_ERRQUEUE: u32 = 0x2000;
 /// the first mean nothing, and it sends.
 pub const NOT_RECEIVED: u32 = MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_ERRQUEUE;
 
+/// Whether a receiving call with these flags takes bytes out of a stream of TCP and puts them nowhere (tcp(7)).
+#[inline(always)]
+pub const fn is_discarded(flags: u32) -> bool {
+    flags & NOT_RECEIVED == MSG_TRUNC
+}
+
 /// Set in the number of bytes that were sent, where the last of them is urgent. More than one call moves.
 const URGENT: i64 = 1 << 40;
 
@@ -93,10 +99,11 @@ unsafe fn page_went(socket: u64, id: u64, page: u64, skip: u64, returned: i64) {
     if !end::sends_pages(socket) || pass::may_write(id, Holders::Many, returned) {
         return;
     }
+    let stamp = pass::stamp();
     if let Some(object) = end::object_of_socket(socket) {
         let address = pages::of_page(page, skip).unwrap_or(0);
-        let holders = end::holders_of_socket(socket);
-        stream::wrote_page(&object, id, holders, address, returned as u64);
+        let due = pass::due(id, stamp, end::holders_of_socket(socket));
+        stream::wrote_page(&object, due, address, returned as u64);
     }
 }
 
@@ -111,9 +118,10 @@ unsafe fn wrote(ctx: *mut c_void, id: u64) {
     }
     let flags: u32 = kernel(message, offset!(msghdr_flags)).unwrap_or(0);
     let returned = marked(flags, returned);
+    let stamp = pass::stamp();
     if let Some(object) = end::object_of_socket(socket) {
         let iter = message + offset!(msghdr_iter) as u64;
-        let holders = end::holders_of_socket(socket);
-        stream::wrote(&object, id, holders, iter, returned);
+        let due = pass::due(id, stamp, end::holders_of_socket(socket));
+        stream::wrote(&object, due, iter, returned);
     }
 }

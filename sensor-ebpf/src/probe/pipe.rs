@@ -47,9 +47,11 @@ unsafe fn wrote(ctx: *mut c_void, id: u64) {
     if pass::may_write(id, Holders::Many, returned) {
         return;
     }
+    let stamp = pass::stamp();
     let file: u64 = load(ctx.arg(0), KIOCB_FILE);
     if let Some(object) = end::object_of(file) {
-        stream::wrote(&object, id, end::holders_of(file), ctx.arg(1), returned);
+        let due = pass::due(id, stamp, end::holders_of(file));
+        stream::wrote(&object, due, ctx.arg(1), returned);
     }
 }
 
@@ -72,9 +74,11 @@ unsafe fn asks(ctx: *mut c_void, id: u64) {
     if pass::may_read(id, Holders::Many) {
         return;
     }
+    let stamp = pass::stamp();
     let file: u64 = load(FEntryContext::new(ctx).arg(0), KIOCB_FILE);
     if let Some(object) = end::object_of(file) {
-        stream::asks(&object, id, end::holders_of(file));
+        let due = pass::due(id, stamp, end::holders_of(file));
+        stream::asks(&object, due);
     }
 }
 

@@ -56,6 +56,13 @@ impl Registers {
     }
 }
 
+/// The call was made by x32, whose numbers bear a bit of their own (`__X32_SYSCALL_BIT`, arch/x86/include/uapi/asm/unistd.h).
+#[inline(always)]
+pub const fn is_x32(number: u32) -> bool {
+    // Not -1, which stands for no call: rt_sigreturn(2) leaves it.
+    cfg!(bpf_target_arch = "x86_64") && number >> 12 == 0x4000_0000 >> 12
+}
+
 /// The current call was made with the 32-bit ABI: its number means something else.
 ///
 /// # Safety

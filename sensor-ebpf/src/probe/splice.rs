@@ -56,11 +56,14 @@ pub fn do_sendfile(ctx: FExitContext) -> i32 {
     let Ok(returned) = ctx.ret::<i64>() else {
         return 0;
     };
-    let to: u32 = ctx.arg(0);
-    // SAFETY: a descriptor of the task that made the call.
+    let (to, from): (u32, u32) = (ctx.arg(0), ctx.arg(1));
+    // SAFETY: descriptors of the task that made the call.
     unsafe {
         if returned > 0 && !is_own() {
-            put(end::file_of(task::current(), to), returned as u64);
+            let task = task::current();
+            // Mostly a file; a socket into a pipe (5.12).
+            take_out(end::file_of(task, from), returned as u64);
+            put(end::file_of(task, to), returned as u64);
         }
     }
     0

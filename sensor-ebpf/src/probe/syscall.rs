@@ -12,7 +12,7 @@ mod native;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{
-    flow::family,
+    flow::{LOST_ON_PASS_BYTES, drop, family},
     record::{
         direction::{READ, WRITE},
         file_mode,
@@ -20,14 +20,15 @@ use sensor_abi::{
 };
 
 use crate::{
-    copy, end,
-    ending::{self, ECONNRESET, EIO, EPIPE},
+    copy, emit, end,
+    ending::{self, ECONNRESET, EFAULT, EINVAL, EIO, EPIPE},
+    flow,
     inode::{Kind, Object},
     inspect::{self, Call},
     maps::{self, SELF_TGID, TransferScratch, is_covered},
     memory::{kernel, offset},
     moved::{Moved, way, what},
-    pass::{self, Holders},
+    pass::{self, Due, Holders},
     probe::{
         listen, message,
         registers::{self, Registers},
@@ -52,16 +53,16 @@ unsafe fn leave(regs: u64, returned: i64) {
     let registers = Registers(regs);
     let number = registers.number();
     if returned < 0 && returned != EPIPE && returned != ECONNRESET && returned != EIO {
-        // Whatever else it says, what was to be closed is.
-        if number == native::CLOSE {
+        if returned == EFAULT || returned == EINVAL {
+            failed(regs, number);
+        } else if number == native::CLOSE {
+            // Whatever else it says, what was to be closed is.
             pass::closed(task::current(), registers.argument(0) as u32);
         }
         return;
     }
     if registers::is_compat(task::current()) {
-        if compat::is_known(number) {
-            seen(regs, Form::NARROW, returned);
-        }
+        narrow(regs, number, returned);
         return;
     }
     let writes = native::is_write(number);
@@ -82,10 +83,88 @@ unsafe fn leave(regs: u64, returned: i64) {
     } else if number == native::CLOSE {
         pass::closed(task::current(), registers.argument(0) as u32);
     } else if number == native::CLOSE_RANGE {
-        // Rare, and which ones have passes would be a long look.
-        pass::void_all();
+        closed_range(
+            registers.argument(0) as u32,
+            registers.argument(1) as u32,
+            registers.argument(2),
+        );
+    } else if number == native::DUP2 || number == native::DUP3 {
+        pass::closed(task::current(), returned as u32);
+    } else if registers::is_x32(number) {
+        emit::dropped(drop::COMPAT_CALL, 1);
     } else if returned == 0 && number == native::LISTEN && !is_covered(family::LISTEN) {
         listen::tell(registers.argument(0) as u32);
+    }
+}
+
+/// A call of a 32-bit program.
+#[inline(always)]
+unsafe fn narrow(regs: u64, number: u32, returned: i64) {
+    if compat::is_known(number) {
+        seen(regs, Form::NARROW, returned);
+    } else if number == compat::CLOSE {
+        pass::closed(task::current(), Registers(regs).narrow_argument(0) as u32);
+    } else if number == native::CLOSE_RANGE {
+        // Has one number everywhere.
+        let registers = Registers(regs);
+        closed_range(
+            registers.narrow_argument(0) as u32,
+            registers.narrow_argument(1) as u32,
+            registers.narrow_argument(2),
+        );
+    } else if number == compat::DUP2 || number == compat::DUP3 {
+        pass::closed(task::current(), returned as u32);
+    }
+}
+
+/// `close_range(first, last, flags)` has succeeded.
+#[inline(never)]
+unsafe fn closed_range(first: u32, last: u32, flags: u64) {
+    // `include/uapi/linux/close_range.h`: nothing is closed now.
+    const CLOEXEC: u64 = 4;
+    if flags & CLOEXEC == 0 {
+        pass::closed_range(task::current(), first, last);
+    }
+}
+
+/// A call that failed for what it has to say: bytes may have moved before, and how many is not known.
+#[inline(always)]
+unsafe fn failed(regs: u64, number: u32) {
+    if registers::is_compat(task::current()) {
+        if compat::may_fail_late(number) {
+            failed_late(regs, Form::NARROW);
+        }
+    } else if native::may_fail_late(number) {
+        failed_late(regs, Form::OTHER);
+    }
+}
+
+#[inline(never)]
+unsafe fn failed_late(regs: u64, form: Form) {
+    let Some(scratch) = scratch::take() else {
+        return;
+    };
+    decode(regs, form, &raw mut (*scratch).moved);
+    let moved = &(*scratch).moved;
+    let (what, way, fd, to) = (moved.what, moved.way, moved.fd, moved.to);
+    scratch::give_back(scratch);
+    match what {
+        what::MEMORY => unread(fd, if way == way::OUT { READ } else { WRITE }),
+        what::BETWEEN if !is_covered(family::SPLICE) => {
+            unread(fd, READ);
+            unread(to, WRITE);
+        }
+        _ => {}
+    }
+}
+
+/// Bytes of a descriptor moved unseen, nobody knows how many.
+#[inline(never)]
+unsafe fn unread(fd: u32, direction: u8) {
+    if let Some(object) = end::object_of(end::file_of(task::current(), fd))
+        && !is_read_below(&object)
+    {
+        flow::unread(&object, direction, LOST_ON_PASS_BYTES);
     }
 }
 
@@ -122,8 +201,9 @@ impl Form {
 /// there the verifier knows nothing, so that it follows what comes of it once, not once for each way to decode a call.
 #[inline(never)]
 unsafe fn seen(regs: u64, form: Form, returned: i64) {
+    let stamp = pass::stamp();
     let Some(scratch) = scratch::take() else {
-        return;
+        return missed(regs, form, returned);
     };
     let form = Form(maps::unknown(form.0));
     let task = task::current();
@@ -134,14 +214,30 @@ unsafe fn seen(regs: u64, form: Form, returned: i64) {
     decode(regs, form, &raw mut (*scratch).moved);
     let moved = &(*scratch).moved;
     if moved.what == what::MEMORY {
-        stream(scratch, task, form, may_pass, returned);
+        stream(scratch, task, form, may_pass.then_some(stamp), returned);
         scratch::give_back(scratch);
         return;
     }
     let (what, fd, to, wanted) = (moved.what, moved.fd, moved.to, moved.wanted);
     scratch::give_back(scratch);
-    if what != what::NOTHING {
+    if what == what::DISCARDED {
+        discarded(fd, returned);
+    } else if what != what::NOTHING {
         files(what, fd, to, wanted, returned);
+    }
+}
+
+/// No buffer is free: what the call moved is told as missing, where it is easy to say of what.
+#[inline(never)]
+unsafe fn missed(regs: u64, form: Form, returned: i64) {
+    if !form.is(Form::OF_ONE_FILE) || returned <= 0 {
+        return;
+    }
+    let registers = Registers(regs);
+    let fd = registers.argument(0) as u32;
+    if let Some(object) = end::object_of(end::file_of(task::current(), fd)) {
+        let writes = native::is_write(registers.number());
+        flow::miss(&object, if writes { WRITE } else { READ }, returned as u64);
     }
 }
 
@@ -151,36 +247,35 @@ unsafe fn stream(
     scratch: *mut TransferScratch,
     task: u64,
     form: Form,
-    may_pass: bool,
+    stamp: Option<u64>,
     returned: i64,
 ) {
     let fd = (*scratch).moved.fd;
     let file = end::file_of(task, fd);
-    let id = if may_pass && file != 0 {
-        pass::of_descriptor(task, fd, file)
-    } else {
-        0
+    let due = match stamp {
+        Some(stamp) if file != 0 => {
+            pass::due(pass::of_descriptor(task, fd, file), stamp, Holders::Many)
+        }
+        _ => Due::NONE,
     };
     let own = task::current_tgid() == SELF_TGID.load();
     match end::object_of(file) {
         Some(object) if !own && !is_read_below(&object) => (*scratch).object = object,
         _ => {
-            if id != 0 {
-                pass::let_write(id, Holders::Many, u64::MAX);
-                pass::let_read(id, Holders::Many);
-            }
+            pass::let_write(due, u64::MAX);
+            pass::let_read(due);
             return;
         }
     }
     let how = Looked::of(direction_of(&(*scratch).moved, file), form.is(Form::NARROW));
-    let unseen = look(scratch, how, id, returned);
-    if unseen == 0 || id == 0 {
+    let unseen = look(scratch, how, due.object, returned);
+    if unseen == 0 {
         return;
     }
     if how.direction() == WRITE {
-        pass::let_write(id, Holders::Many, unseen);
+        pass::let_write(due, unseen);
     } else {
-        pass::let_read(id, Holders::Many);
+        pass::let_read(due);
     }
 }
 
@@ -226,7 +321,11 @@ unsafe fn look(scratch: *mut TransferScratch, how: Looked, id: u64, returned: i6
     let how = Looked(maps::unknown(how.0));
     let direction = how.direction();
     let (object, moved) = (&(*scratch).object, &(*scratch).moved);
-    let returned = message::in_stream(moved.flags, returned);
+    let urgent = returned - message::in_stream(moved.flags, returned);
+    let returned = returned - urgent;
+    if urgent > 0 {
+        flow::unread(object, direction, urgent as u64);
+    }
     if returned <= 0 {
         if ending::ends(object, direction, returned, moved.wanted) {
             inspect::end_of_stream(object, moved.fd, direction);
@@ -257,6 +356,19 @@ unsafe fn is_read_below(object: &Object) -> bool {
         Kind::Terminal => is_covered(family::PTY),
         Kind::Socket if end::is_unix(object) => is_covered(family::UNIX),
         Kind::Socket => is_covered(family::TCP),
+    }
+}
+
+/// Bytes came out of a descriptor's stream, and went nowhere. Of a unix socket they do not: there the flag says nothing.
+#[inline(never)]
+unsafe fn discarded(fd: u32, returned: i64) {
+    if returned <= 0 {
+        return;
+    }
+    if let Some(object) = end::object_of(end::file_of(task::current(), fd))
+        && !is_read_below(&object)
+    {
+        flow::unread(&object, READ, returned as u64);
     }
 }
 

@@ -10,8 +10,10 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext},
 };
 
+use sensor_abi::record::direction::READ;
+
 use crate::{
-    end,
+    end, flow,
     memory::offset,
     pass::{self, Holders},
     probe::message,
@@ -58,10 +60,22 @@ unsafe fn received(ctx: &FExitContext) -> i32 {
         return 0;
     }
     let (wanted, flags): (u64, u32) = (ctx.arg(2), ctx.arg(3));
-    if flags & message::NOT_RECEIVED == 0 && (returned != 0 || wanted > 0) {
-        read(socket, id, ctx.arg(1), i64::from(returned));
+    if flags & message::NOT_RECEIVED == 0 {
+        if returned != 0 || wanted > 0 {
+            read(socket, id, ctx.arg(1), i64::from(returned));
+        }
+    } else if message::is_discarded(flags) && returned > 0 {
+        discarded(socket, returned as u64);
     }
     0
+}
+
+/// Bytes came out of the stream, and went nowhere.
+#[inline(never)]
+unsafe fn discarded(socket: u64, bytes: u64) {
+    if let Some(object) = end::object_of_socket(socket) {
+        flow::unread(&object, READ, bytes);
+    }
 }
 
 #[inline(never)]
@@ -69,10 +83,11 @@ unsafe fn read(socket: u64, id: u64, message: u64, returned: i64) {
     if returned > 0 && pass::may_read(id, Holders::Many) {
         return;
     }
+    let stamp = pass::stamp();
     if let Some(object) = end::object_of_socket(socket) {
         let iter = message + offset!(msghdr_iter) as u64;
-        let holders = end::holders_of_socket(socket);
-        stream::read(&object, id, holders, iter, returned);
+        let due = pass::due(id, stamp, end::holders_of_socket(socket));
+        stream::read(&object, due, iter, returned);
     }
 }
 

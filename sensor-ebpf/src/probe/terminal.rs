@@ -8,7 +8,7 @@ use aya_ebpf::{macros::fexit, programs::FExitContext};
 use crate::{
     end,
     memory::{load, offset},
-    pass::Holders,
+    pass::Due,
     stream,
 };
 
@@ -21,7 +21,7 @@ pub fn tty_write(ctx: FExitContext) -> i32 {
     unsafe {
         let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
         if let Some(object) = end::object_of(file) {
-            stream::wrote(&object, 0, Holders::Many, ctx.arg(1), returned);
+            stream::wrote(&object, Due::NONE, ctx.arg(1), returned);
         }
     }
     0
@@ -37,7 +37,7 @@ pub fn tty_read(ctx: FExitContext) -> i32 {
         let file: u64 = load(ctx.arg(0), offset!(kiocb_file));
         if let Some(object) = end::object_of(file) {
             // A terminal is copied where it is written, so that the iterator is not looked at.
-            stream::read(&object, 0, Holders::Many, ctx.arg(1), returned);
+            stream::read(&object, Due::NONE, ctx.arg(1), returned);
         }
     }
     0

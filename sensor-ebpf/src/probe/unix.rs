@@ -100,7 +100,9 @@ unsafe fn asks_of(ctx: *mut c_void, id: u64) {
     if flags & message::NOT_RECEIVED != 0 {
         return;
     }
+    let stamp = pass::stamp();
     if let Some(object) = end::object_of_socket(socket) {
-        stream::asks(&object, id, end::holders_of_socket(socket));
+        let due = pass::due(id, stamp, end::holders_of_socket(socket));
+        stream::asks(&object, due);
     }
 }

@@ -58,6 +58,11 @@ pub enum AttachError {
         /// The cause, with the verifier's last lines.
         reason: String,
     },
+    /// The kernel's memory is closed to BPF.
+    #[error(
+        "this kernel is locked down for confidentiality, so that BPF programs may not read its memory: boot it with lockdown=integrity or none"
+    )]
+    LockedDown(#[source] Box<AttachError>),
     /// Tier 1 was asked for alone, and cannot be had.
     #[error("the kernel does not allow to read {family} where it is written: {reason}")]
     NoFamily {

@@ -3,7 +3,7 @@
 //! Each side writes to one map only: verdicts go into a mailbox that the programs empty when the end
 //! is used next. A silenced end does not look into it, so to wake one its state is removed.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 
 use aya::{
     Ebpf,
@@ -17,43 +17,28 @@ use super::{
 };
 use crate::event::{EndKey, FlowVerdict};
 
+/// How far the sensor counts the passes' generation on: more than the kernel does in a moment.
+const FAR: u64 = 1 << 16;
+
 type Key = [u64; 2];
 type State = [u8; size_of::<FlowState>()];
 
-/// Writes verdicts. May be cloned and used on any thread.
+/// Writes verdicts. The only one to write these maps, beside the programs.
 pub struct Judge {
     verdicts: HashMap<MapData, Key, u32>,
     flows: HashMap<MapData, Key, State>,
     stamp: Array<MapData, u64>,
-    /// Of the same maps, to clone from.
-    descriptors: [OwnedFd; 3],
 }
 
 impl Judge {
     pub(super) fn new(ebpf: &Ebpf) -> Result<Self, AttachError> {
-        let open = |name| descriptor(named(ebpf, name)?).map_err(bad_map(name));
-        let descriptors = [open("VERDICTS")?, open("FLOWS")?, open(".data.stamp")?];
-        Self::open(descriptors).map_err(bad_map("VERDICTS, FLOWS or .data.stamp"))
-    }
-
-    fn open(descriptors: [OwnedFd; 3]) -> Result<Self, MapError> {
-        let [verdicts, flows, stamp] = &descriptors;
+        let open = |name| duplicate(named(ebpf, name)?).map_err(bad_map(name));
+        let bad = bad_map("VERDICTS, FLOWS or .data.stamp");
         Ok(Self {
-            verdicts: HashMap::try_from(duplicate(verdicts)?)?,
-            flows: HashMap::try_from(duplicate(flows)?)?,
-            stamp: Array::try_from(duplicate(stamp)?)?,
-            descriptors,
+            verdicts: HashMap::try_from(open("VERDICTS")?).map_err(&bad)?,
+            flows: HashMap::try_from(open("FLOWS")?).map_err(&bad)?,
+            stamp: Array::try_from(open(".data.stamp")?).map_err(&bad)?,
         })
-    }
-
-    /// Another handle on the same maps.
-    ///
-    /// # Errors
-    /// No more descriptors.
-    pub fn try_clone(&self) -> Result<Self, MapError> {
-        let [verdicts, flows, stamp] = &self.descriptors;
-        let clone = |descriptor: &OwnedFd| descriptor.try_clone().map_err(MapError::IoError);
-        Self::open([clone(verdicts)?, clone(flows)?, clone(stamp)?])
     }
 
     /// Sets the verdict on an end; it holds from the end's next use on.
@@ -68,13 +53,14 @@ impl Judge {
             FlowVerdict::Mcp => verdict::MCP,
             FlowVerdict::NotMcp => verdict::NOT_MCP,
         };
+        // First of all: an end that falls silent in this moment looks here once more.
+        self.verdicts.insert(key, code, 0)?;
         if decided != FlowVerdict::NotMcp && self.is_silent(&key) {
             ignore_missing(self.flows.remove(&key))?;
-            self.verdicts.insert(key, code, 0)?;
             // Which pass is the end's is not known here.
-            return self.renew_passes();
+            self.renew_passes()?;
         }
-        self.verdicts.insert(key, code, 0)
+        Ok(())
     }
 
     /// Voids all passes: each call is looked at again, once.
@@ -82,9 +68,10 @@ impl Judge {
     /// # Errors
     /// The kernel refused.
     pub fn renew_passes(&mut self) -> Result<(), MapError> {
-        // Should the kernel, or another handle, count on at the same time, they are as void.
         let generation = self.stamp.get(&0, 0)? >> 32;
-        self.stamp.set(0, generation.wrapping_add(1) << 32, 0)
+        // Far on: the kernel may count at the same time, and a number that it has given to passes must not come again.
+        let next = generation.wrapping_add(FAR);
+        self.stamp.set(0, next << 32, 0)
     }
 
     /// Forgets an end: should its number come back, it is another end.
@@ -108,19 +95,12 @@ fn key(end: EndKey) -> Key {
     [u64::from(end.device), end.inode]
 }
 
-fn descriptor(map: &Map) -> Result<OwnedFd, MapError> {
+fn duplicate(map: &Map) -> Result<Map, MapError> {
     let (Map::LruHashMap(data) | Map::HashMap(data) | Map::Array(data)) = map else {
         return Err(MapError::InvalidMapType { map_type: 0 });
     };
-    data.fd()
-        .as_fd()
-        .try_clone_to_owned()
-        .map_err(MapError::IoError)
-}
-
-fn duplicate(descriptor: &OwnedFd) -> Result<Map, MapError> {
-    let copy = descriptor.try_clone().map_err(MapError::IoError)?;
-    Map::from_map_data(MapData::from_fd(copy)?)
+    let copy = data.fd().as_fd().try_clone_to_owned();
+    Map::from_map_data(MapData::from_fd(copy.map_err(MapError::IoError)?)?)
 }
 
 fn ignore_missing(result: Result<(), MapError>) -> Result<(), MapError> {

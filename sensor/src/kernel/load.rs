@@ -15,7 +15,7 @@ use super::{
     error::{chain, explain},
     heap,
     links::Links,
-    losses,
+    lockdown, losses,
     types::Types,
     warning,
 };
@@ -110,7 +110,8 @@ impl Kernel {
         let drops = PerCpuArray::try_from(take(&mut ebpf, "DROPS")?).map_err(bad_map("DROPS"))?;
         let warnings = warning::reader(&mut ebpf);
         let streams = types.lacks_for_streams(&offsets).map_or(Ok(()), Err);
-        let attached = attach::attach(&mut ebpf, &btf, &types, settings.reading, streams)?;
+        let attached = attach::attach(&mut ebpf, &btf, &types, settings.reading, streams)
+            .map_err(lockdown::behind)?;
         drop((types, btf));
         heap::trim();
         Ok(Self {
@@ -150,14 +151,6 @@ impl Kernel {
     /// The reader of events; there is one, so the second call gives none.
     pub fn take_ring(&mut self) -> Option<Ring> {
         self.ring.take()
-    }
-
-    /// A handle for verdicts that may go to another thread.
-    ///
-    /// # Errors
-    /// No more descriptors.
-    pub fn judge_handle(&self) -> Result<Judge, MapError> {
-        self.judge.try_clone()
     }
 
     /// See [`Judge::judge`].

@@ -24,6 +24,7 @@ const REASONS: [(u32, LossReason); drop::COUNT as usize] = [
     (drop::SPLICED, LossReason::Spliced),
     (drop::EVENT_RING_FULL, LossReason::EventRingFull),
     (drop::NESTED, LossReason::Recursion),
+    (drop::UNREAD, LossReason::Unread),
 ];
 
 /// The drop counters, summed over all processors. A counter that cannot be read is left out.

@@ -14,7 +14,7 @@ use super::{
     capability::{Capability, missing},
     confine,
     error::{chain, explain},
-    load, packet,
+    load, lockdown, packet,
     types::Types,
 };
 use crate::switch::{HOST_FILE, Switch};
@@ -75,7 +75,7 @@ pub fn report() -> Vec<Support> {
         ),
         Support::new(
             "lockdown",
-            lockdown(),
+            locked_down(),
             "boot with lockdown=integrity or none",
         ),
         Support::tried(
@@ -112,11 +112,7 @@ pub fn report() -> Vec<Support> {
             exists("/sys/bus/event_source/devices/uprobe/type"),
             "TLS inside processes stays unread",
         ),
-        Support::new(
-            "tracefs",
-            exists("/sys/kernel/tracing/events"),
-            "mount -t tracefs tracefs /sys/kernel/tracing",
-        ),
+        Support::new("tracefs", tracefs(), ""),
         Support::new(
             "packet capture",
             captures(),
@@ -165,16 +161,11 @@ fn described() -> Result<String, String> {
     ))
 }
 
-/// Under `confidentiality` the kernel gives its memory to nobody, BPF included.
-fn lockdown() -> Result<String, String> {
-    let Ok(text) = fs::read_to_string("/sys/kernel/security/lockdown") else {
-        return Ok("not in this kernel, or securityfs not mounted".to_owned());
-    };
-    let text = text.trim().to_owned();
-    if text.contains("[confidentiality]") {
-        Err(text)
-    } else {
-        Ok(text)
+fn locked_down() -> Result<String, String> {
+    match lockdown::states() {
+        None => Ok("not in this kernel, or securityfs not mounted".to_owned()),
+        Some(states) if lockdown::is_confidential(&states) => Err(states),
+        Some(states) => Ok(states),
     }
 }
 
@@ -184,6 +175,12 @@ fn yes(probed: Result<bool, String>) -> Result<String, String> {
         Ok(false) => Err("not supported".to_owned()),
         Err(error) => Err(error),
     }
+}
+
+/// For people who look for what is wrong, and for nothing else.
+fn tracefs() -> Result<String, String> {
+    let mounted = exists("/sys/kernel/tracing/events");
+    Ok(mounted.unwrap_or_else(|reason| format!("{reason}, and nothing needs it")))
 }
 
 fn exists(path: &str) -> Result<String, String> {

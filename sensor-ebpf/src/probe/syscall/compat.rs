@@ -23,6 +23,8 @@ mod socketcall {
     pub const SENDMMSG: u64 = 20;
 }
 
+pub use number::{CLOSE, DUP2, DUP3};
+
 /// Whether the number is one of those that [`decode`] knows.
 #[inline(always)]
 pub fn is_known(number: u32) -> bool {
@@ -52,6 +54,23 @@ pub fn is_known(number: u32) -> bool {
     )
 }
 
+/// As the one of 64-bit programs.
+#[inline(always)]
+pub fn may_fail_late(number: u32) -> bool {
+    matches!(
+        number,
+        number::SOCKETCALL
+            | number::SENDFILE
+            | number::SENDFILE64
+            | number::RECVFROM
+            | number::RECVMSG
+            | number::SENDMMSG
+            | number::RECVMMSG
+            | number::RECVMMSG_TIME64
+            | number::SPLICE
+    )
+}
+
 /// What a call moved.
 ///
 /// # Safety
@@ -75,7 +94,9 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
         number::VMSPLICE => Moved::memory(fd, way::OF_FILE, form::VECTOR, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.narrow_argument(4)),
         number::TEE => Moved::into(address as u32, count),
-        number::SENDFILE | number::SENDFILE64 => Moved::into(fd, registers.narrow_argument(3)),
+        number::SENDFILE | number::SENDFILE64 => {
+            Moved::between(address as u32, fd, registers.narrow_argument(3))
+        }
         number::SOCKETCALL => multiplexed(first, address),
         _ => {
             let call = socket_call_of(number);
@@ -148,7 +169,7 @@ unsafe fn socket(call: u64, fd: u32, address: u64, count: u64, flags: u64) -> Mo
         socketcall::RECV | socketcall::RECVFROM | socketcall::RECVMSG | socketcall::RECVMMSG
     );
     if receives && flags & NOT_RECEIVED != 0 {
-        return Moved::nothing();
+        return Moved::not_received(fd, flags);
     }
     match call {
         socketcall::SEND | socketcall::SENDTO => {
@@ -170,6 +191,8 @@ unsafe fn socket(call: u64, fd: u32, address: u64, count: u64, flags: u64) -> Mo
 mod number {
     pub const READ: u32 = 3;
     pub const WRITE: u32 = 4;
+    pub const CLOSE: u32 = 6;
+    pub const DUP2: u32 = 63;
     pub const SOCKETCALL: u32 = 102;
     pub const READV: u32 = 145;
     pub const WRITEV: u32 = 146;
@@ -178,6 +201,7 @@ mod number {
     pub const SPLICE: u32 = 313;
     pub const TEE: u32 = 315;
     pub const VMSPLICE: u32 = 316;
+    pub const DUP3: u32 = 330;
     pub const PREADV: u32 = 333;
     pub const PWRITEV: u32 = 334;
     pub const RECVMMSG: u32 = 337;
@@ -196,6 +220,8 @@ mod number {
 mod number {
     pub const READ: u32 = 3;
     pub const WRITE: u32 = 4;
+    pub const CLOSE: u32 = 6;
+    pub const DUP2: u32 = 63;
     pub const SOCKETCALL: u32 = 102;
     pub const READV: u32 = 145;
     pub const WRITEV: u32 = 146;
@@ -208,6 +234,7 @@ mod number {
     pub const SPLICE: u32 = 340;
     pub const TEE: u32 = 342;
     pub const VMSPLICE: u32 = 343;
+    pub const DUP3: u32 = 358;
     pub const PREADV: u32 = 361;
     pub const PWRITEV: u32 = 362;
     pub const RECVMMSG: u32 = 365;

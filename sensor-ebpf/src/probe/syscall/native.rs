@@ -7,7 +7,7 @@ use crate::{
     probe::registers::Registers,
 };
 
-pub use number::{CLOSE, CLOSE_RANGE, LISTEN};
+pub use number::{CLOSE, CLOSE_RANGE, DUP2, DUP3, LISTEN};
 
 /// Whether the call puts bytes into the one descriptor that is its first argument, and returns how many.
 #[inline(always)]
@@ -51,6 +51,20 @@ pub fn is_other(number: u32) -> bool {
     )
 }
 
+/// Whether such a call may fail (EFAULT, EINVAL) when bytes have moved already: what it has to say of them has no place to go.
+#[inline(always)]
+pub fn may_fail_late(number: u32) -> bool {
+    matches!(
+        number,
+        number::RECVFROM
+            | number::RECVMSG
+            | number::RECVMMSG
+            | number::SENDMMSG
+            | number::SENDFILE
+            | number::SPLICE
+    )
+}
+
 /// What a call moved.
 ///
 /// # Safety
@@ -73,7 +87,7 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
         number::RECVFROM | number::RECVMSG | number::RECVMMSG
     );
     if receives && flags & NOT_RECEIVED != 0 {
-        return Moved::nothing();
+        return Moved::not_received(fd, flags);
     }
     match number {
         number::READ | number::RECVFROM => {
@@ -94,9 +108,10 @@ pub unsafe fn decode(registers: &Registers) -> Moved {
         number::RECVMMSG => Moved::memory(fd, way::OUT, form::MESSAGES, address, count),
         number::SENDMMSG => Moved::memory(fd, way::IN, form::MESSAGES, address, count),
         number::SPLICE => Moved::between(fd, count as u32, registers.argument(4)),
-        // What is read by tee stays where it is, what is read by sendfile is no stream.
+        // What is read by tee stays where it is.
         number::TEE => Moved::into(address as u32, count),
-        number::SENDFILE => Moved::into(fd, registers.argument(3)),
+        // What it reads is mostly a file; a socket into a pipe (5.12).
+        number::SENDFILE => Moved::between(address as u32, fd, registers.argument(3)),
         _ => Moved::nothing(),
     }
 }
@@ -109,6 +124,7 @@ mod number {
     pub const CLOSE: u32 = 3;
     pub const READV: u32 = 19;
     pub const WRITEV: u32 = 20;
+    pub const DUP2: u32 = 33;
     pub const SENDFILE: u32 = 40;
     pub const SENDTO: u32 = 44;
     pub const RECVFROM: u32 = 45;
@@ -120,6 +136,7 @@ mod number {
     pub const VMSPLICE: u32 = 278;
     pub const PREADV: u32 = 295;
     pub const PWRITEV: u32 = 296;
+    pub const DUP3: u32 = 292;
     pub const RECVMMSG: u32 = 299;
     pub const SENDMMSG: u32 = 307;
     pub const PREADV2: u32 = 327;
@@ -130,6 +147,9 @@ mod number {
 /// Numbers of the calls that move bytes, and of some more.
 #[cfg(bpf_target_arch = "aarch64")]
 mod number {
+    pub const DUP3: u32 = 24;
+    /// There is none.
+    pub const DUP2: u32 = DUP3;
     pub const CLOSE: u32 = 57;
     pub const READ: u32 = 63;
     pub const WRITE: u32 = 64;
