@@ -1,6 +1,7 @@
 # make run     everything on this machine: set-up, build, collector, sensor; Ctrl-C stops it
 # make test    every test that CI runs
 # make test-kernels  the sensor on other kernels, in virtual machines; KERNELS="6.1 6.12" TIERS=2 selects
+# make test-arm64    the same on an emulated arm64 processor, built for it here
 # make lint    format, clippy, licences        make fmt    formats
 # make fuzz    any bytes through every decoder, TIME=60 seconds each; PART=name runs one
 # make bench   figures into target/bench/results.json and docs/benchmarks.md; PART=name runs one part, DURATION=90s shortens it
@@ -8,7 +9,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help run test test-kernels fuzz bench fmt lint
+.PHONY: help run test test-kernels test-arm64 fuzz bench fmt lint
 
 help:
 	@sed -n '/^# /!q; s/^# //p' Makefile
@@ -24,6 +25,12 @@ test-kernels:
 	@deploy/setup.sh test
 	@deploy/setup.sh kernels
 	@deploy/test-kernels.sh
+
+test-arm64:
+	@deploy/setup.sh test
+	@KERNELS=6.12 deploy/setup.sh kernels
+	@deploy/setup.sh arm64
+	@deploy/test-arm64.sh
 
 fuzz:
 	@deploy/setup.sh test

@@ -63,13 +63,15 @@ kernel_is_there() {
 }
 
 KERNEL_APT=()
-# kernel_lists SUITES: private lists of these suites and of the machine's own, from where the machine gets its own.
+# kernel_lists SUITES [PROCESSOR]: private lists of these suites and of the machine's own, from where the machine gets its own; for another
+# processor than the machine's, on which then nothing counts as installed.
 kernel_lists() {
-    local apt=$TOOLS/kernels/apt main key=""
+    local apt=$TOOLS/kernels/apt${2:+-$2} main key=""
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     KERNEL_APT=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o "Dir::State::Lists=$apt/lists"
         -o "Dir::Cache=$apt/cache" -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
         -o Acquire::Check-Valid-Until=false -o APT::Sandbox::User=root)
+    [ -z "${2:-}" ] || KERNEL_APT+=(-o "APT::Architecture=$2" -o "APT::Architectures::=$2" -o Dir::State::status=/dev/null)
     main=$(apt-get indextargets --format '$(ORIGIN)/$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n 's#^Debian/Debian ##p' | head -n 1)
     [ -n "$main" ] || return 1
     [ ! -f /usr/share/keyrings/debian-archive-keyring.gpg ] || key="[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
@@ -82,10 +84,10 @@ kernel_lists() {
     long kernel-lists sh -c 'apt-get "$@" update || echo "some lists are missing"' sh "${KERNEL_APT[@]}"
 }
 
-# kernel_fetch VERSION: the newest kernel of that number, if the lists have one.
+# kernel_fetch VERSION [PROCESSOR]: the newest kernel of that number, if the lists have one.
 kernel_fetch() {
-    local name release unpacked=$TOOLS/kernels/unpacked
-    name=$(apt-cache "${KERNEL_APT[@]}" pkgnames "linux-image-$1." | grep -E -- '^linux-image-[0-9.]+[^ ]*-cloud-amd64$' | sort -V | tail -n 1)
+    local name release processor=${2:-amd64} unpacked=$TOOLS/kernels/unpacked
+    name=$(apt-cache "${KERNEL_APT[@]}" pkgnames "linux-image-$1." | grep -E -- "^linux-image-[0-9.]+[^ ]*-cloud-$processor\$" | sort -V | tail -n 1)
     [ -n "$name" ] || return 0
     release=${name#linux-image-}
     rm -rf "$unpacked"
@@ -110,23 +112,25 @@ kernel_fetch() {
         find "$unpacked" -name "$part.ko" -exec cp {} "$new/modules/" \;
         find "$unpacked" -name "$part.ko.xz" -exec sh -c 'xz -dc "$1" >"$2"' sh {} "$new/modules/$part.ko" \;
     done
-    # 6.12 of 6.12.117+deb12-cloud-amd64.
+    # 6.12 of 6.12.117+deb12-cloud-amd64, and 6.12-arm64 of another processor's.
     local number
     number=$(printf '%s' "$release" | cut -d . -f 1,2)
+    [ "$processor" = amd64 ] || number=$number-$processor
     rm -rf "$TOOLS/kernels/$number" "$unpacked"
     mv "$new" "$TOOLS/kernels/$number"
 }
 
 # An initrd holds a shell, the modules, and the guest's first program.
 kernel_initrds() {
-    local kernel want tree=$TOOLS/kernels/tree
+    local kernel want box tree=$TOOLS/kernels/tree
     for kernel in "$TOOLS"/kernels/*/; do
         [ -f "$kernel/vmlinuz" ] || continue
-        want=$(cat tests/kernels/guest/init /bin/busybox | sha256sum)
+        case $kernel in *-arm64/) box=$TOOLS/arm64/root/bin/busybox ;; *) box=/bin/busybox ;; esac
+        want=$(cat tests/kernels/guest/init "$box" | sha256sum)
         if [ -f "$kernel/initrd" ] && [ "$(cat "$kernel/initrd.of" 2>/dev/null)" = "$want" ]; then continue; fi
         rm -rf "$tree"
         mkdir -p "$tree/bin" "$tree/proc" "$tree/dev" "$tree/host"
-        cp /bin/busybox "$tree/bin/busybox"
+        cp "$box" "$tree/bin/busybox"
         cp -r "$kernel/modules" "$tree/modules"
         install -m 755 tests/kernels/guest/init "$tree/init"
         (cd "$tree" && find . | cpio --quiet -o -H newc | gzip -1) >"$kernel/initrd"

@@ -4,6 +4,7 @@
 #   deploy/setup.sh run     what `make run` needs: Rust, a BPF toolchain, the embedded ClickHouse
 #   deploy/setup.sh test    … and what the tests need: cargo-nextest, bpftool, real MCP peers and AI clients, a browser
 #   deploy/setup.sh ci      … and what CI needs: cargo-deny
+#   deploy/setup.sh arm64   what it takes to build and test for arm64 on another processor, beside `kernels`
 #   deploy/setup.sh kernels what tests in virtual machines need beside `test`: QEMU and kernels; KERNELS="6.1 6.12" selects
 #
 # Debian and Ubuntu packages are installed where they are missing (as root, or through sudo, asked once).
@@ -28,8 +29,8 @@ case $WHAT in
     run) STEPS=4 ;;
     test) STEPS=10 ;;
     ci) STEPS=11 ;;
-    kernels) STEPS=2 ;;
-    *) echo "usage: deploy/setup.sh run|test|ci|kernels" >&2; exit 2 ;;
+    kernels | arm64) STEPS=2 ;;
+    *) echo "usage: deploy/setup.sh run|test|ci|kernels|arm64" >&2; exit 2 ;;
 esac
 # Some services and containers start us without HOME.
 if [ -z "${HOME:-}" ]; then
@@ -390,6 +391,13 @@ if [ "$WHAT" = kernels ]; then
     source deploy/kernels.sh
     run_step step_kernel_packages
     run_step step_kernels
+    exit 0
+fi
+if [ "$WHAT" = arm64 ]; then
+    source deploy/kernels.sh
+    source deploy/arm64.sh
+    run_step step_arm64_packages
+    run_step step_arm64_files
     exit 0
 fi
 run_step step_rust

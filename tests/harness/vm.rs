@@ -1,7 +1,7 @@
 //! A guest: another kernel, in a virtual machine, on this host's files.
 //!
 //! The guest sees all files of the host at their own paths, read-only (virtiofs), so that test programs and peers run as they are;
-//! what it writes to /tmp and the like is its own. QEMU emulates the processor, for build machines often have no other way:
+//! what it writes to /tmp and the like is its own. One with another processor has a root of its own, with the checkout in it. QEMU emulates the processor, for build machines often have no other way:
 //! count on a tenth of the speed.
 
 use std::{
@@ -27,31 +27,83 @@ const SELF_TEST_S: u32 = 30;
 /// Where Debian puts the program that shares files, of QEMU 7 and of its own package.
 const VIRTIOFSD: [&str; 2] = ["/usr/lib/qemu/virtiofsd", "/usr/libexec/virtiofsd"];
 
+/// What a guest's processor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Processor {
+    /// As the host's.
+    X86,
+    /// An arm64 one, with a root of its own.
+    Arm64,
+}
+
+impl Processor {
+    /// The end of a kernel's name.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::X86 => "",
+            Self::Arm64 => "-arm64",
+        }
+    }
+
+    /// The machine and the name of its console.
+    const fn machine(self) -> (&'static str, &'static [&'static str], &'static str) {
+        match self {
+            Self::X86 => ("qemu-system-x86_64", &["-cpu", "qemu64"], "ttyS0"),
+            Self::Arm64 => (
+                "qemu-system-aarch64",
+                &["-machine", "virt", "-cpu", "cortex-a57"],
+                "ttyAMA0",
+            ),
+        }
+    }
+
+    /// What a guest has as its root.
+    fn root(self) -> PathBuf {
+        match self {
+            Self::X86 => PathBuf::from("/"),
+            Self::Arm64 => checkout().join(".tools/arm64/root"),
+        }
+    }
+}
+
 /// A kernel that `deploy/setup.sh kernels` has fetched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel {
+    /// What it runs on.
+    pub processor: Processor,
     /// Major and minor number, for order.
     number: (u32, u32),
     folder: PathBuf,
 }
 
 impl Kernel {
-    /// The kernel of that number, as in `6.12`.
+    /// The kernel of that name, as in `6.12` or `6.12-arm64`.
     ///
     /// # Errors
     /// Set-up has not fetched it.
     pub fn find(name: &str) -> Result<Self> {
-        let all = Self::all()?;
+        let of = if name.ends_with(Processor::Arm64.suffix()) {
+            "arm64"
+        } else {
+            "kernels"
+        };
+        let all = Self::fetched()?;
         all.into_iter()
             .find(|kernel| kernel.name() == name)
-            .with_context(|| format!("no kernel {name}: deploy/setup.sh kernels"))
+            .with_context(|| format!("no kernel {name}: deploy/setup.sh {of}"))
     }
 
-    /// All that there are, the oldest first.
+    /// All of the host's processor, the oldest first.
     ///
     /// # Errors
     /// Set-up has fetched none.
     pub fn all() -> Result<Vec<Self>> {
+        let mut all = Self::fetched()?;
+        all.retain(|kernel| kernel.processor == Processor::X86);
+        Ok(all)
+    }
+
+    fn fetched() -> Result<Vec<Self>> {
         let folder = checkout().join(".tools/kernels");
         let entries =
             fs::read_dir(&folder).context("no kernels to boot: deploy/setup.sh kernels")?;
@@ -67,16 +119,26 @@ impl Kernel {
     }
 
     fn of_folder(folder: PathBuf) -> Option<Self> {
-        let (major, minor) = folder.file_name()?.to_str()?.split_once('.')?;
+        let name = folder.file_name()?.to_str()?;
+        let (number, processor) = match name.strip_suffix(Processor::Arm64.suffix()) {
+            Some(number) => (number, Processor::Arm64),
+            None => (name, Processor::X86),
+        };
+        let (major, minor) = number.split_once('.')?;
         let number = (major.parse().ok()?, minor.parse().ok()?);
         let complete = folder.join("vmlinuz").is_file() && folder.join("initrd").is_file();
-        complete.then_some(Self { number, folder })
+        complete.then_some(Self {
+            processor,
+            number,
+            folder,
+        })
     }
 
-    /// As in `6.12`.
+    /// As in `6.12` or `6.12-arm64`.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}.{}", self.number.0, self.number.1)
+        let (major, minor) = self.number;
+        format!("{major}.{minor}{}", self.processor.suffix())
     }
 
     /// As `uname -r` says it.
@@ -143,7 +205,7 @@ impl Guest {
             env::var("PATH").unwrap_or_default().replace('\'', "")
         );
         fs::write(job.path().join("command"), surroundings + script)?;
-        let mut share = share(job.path())?;
+        let mut share = share(job.path(), &self.kernel.processor.root())?;
         let mut machine = Process::start("machine", job.path(), self.machine(job.path()))?;
         let ended = poll("the guest's end", limit, || {
             look(&text(&job.path().join("output")));
@@ -176,7 +238,9 @@ impl Guest {
 
     fn machine(&self, job: &Path) -> Command {
         let memory = format!("{}M", self.memory_mb);
-        let mut command = Command::new("qemu-system-x86_64");
+        let (program, kind, terminal) = self.kernel.processor.machine();
+        let mut command = Command::new(program);
+        command.args(kind);
         command.args([
             "-nodefaults",
             "-no-user-config",
@@ -184,7 +248,7 @@ impl Guest {
             "-display",
             "none",
         ]);
-        command.args(["-serial", "stdio", "-accel", "tcg", "-cpu", "qemu64"]);
+        command.args(["-serial", "stdio", "-accel", "tcg"]);
         command.args(["-m", &memory, "-numa", "node,memdev=memory"]);
         command.args([
             "-object",
@@ -199,7 +263,7 @@ impl Guest {
             &format!("socket,id=host,path={}", job.join("share.sock").display()),
         ]);
         let mut line = format!(
-            "console=ttyS0 panic=-1 quiet lsm=landlock,lockdown,bpf tsc=reliable clocksource=tsc gnomon.guest={} gnomon.job={}",
+            "console={terminal} panic=-1 quiet lsm=landlock,lockdown,bpf tsc=reliable clocksource=tsc gnomon.guest={} gnomon.job={}",
             checkout().join("tests/kernels/guest").display(),
             job.display()
         );
@@ -230,7 +294,7 @@ fn job_folder() -> Result<TempDir> {
     tempfile::tempdir_in(&parent).with_context(|| parent.display().to_string())
 }
 
-fn share(job: &Path) -> Result<Process> {
+fn share(job: &Path, root: &Path) -> Result<Process> {
     let server = VIRTIOFSD.into_iter().find(|path| Path::new(path).exists());
     let server = server.context("there is no virtiofsd: deploy/setup.sh kernels")?;
     tool("kernels")?;
@@ -239,7 +303,9 @@ fn share(job: &Path) -> Result<Process> {
         .args(["--mount", "--propagation", "private", "sh"])
         .arg(checkout().join("tests/kernels/guest/share.sh"))
         .arg(job)
-        .arg(server);
+        .arg(server)
+        .arg(root)
+        .arg(checkout());
     let mut process = Process::start("share", job, command)?;
     poll("the shared files are ready", SHARE_LIMIT, || {
         if let Some(status) = process.ended()? {

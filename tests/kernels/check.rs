@@ -9,10 +9,12 @@ pub(crate) enum Subject {
     Kernel,
     /// What peers did against what a sensor told.
     Conversation,
+    /// What was done to the host.
+    Host,
 }
 
 impl Subject {
-    const ALL: [Self; 2] = [Self::Kernel, Self::Conversation];
+    const ALL: [Self; 3] = [Self::Kernel, Self::Conversation, Self::Host];
 
     /// As [`fmt::Display`] writes it.
     pub(crate) fn of_word(word: &str) -> Option<Self> {
@@ -23,6 +25,7 @@ impl Subject {
         match self {
             Self::Kernel => "kernel",
             Self::Conversation => "conversation",
+            Self::Host => "host",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a guest runs: tests, two at a time and each in a process of its own as they are written for, then conversations.
+//! What a guest runs: tests, two at a time and each in a process of its own as they are written for, then conversations, and in the end
+//! what is done to the guest itself.
 
 use std::{
     path::Path,
@@ -14,6 +15,7 @@ use gnomon_tests::{place::checkout, process::Process};
 use crate::{
     check::{Check, Subject},
     conversation::{self, Conversation},
+    host::Treatment,
 };
 
 /// Of one test: many times what the slow ones take on a real machine.
@@ -28,7 +30,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         bail!("inside takes a tier, a program of tests, and names");
     };
     let tier = tier.parse().context("the tier")?;
-    let (mut tests, mut conversations) = (Vec::new(), Vec::new());
+    let (mut tests, mut conversations, mut treatments) = (Vec::new(), Vec::new(), Vec::new());
     for word in checks {
         let (subject, name) = word
             .split_once(':')
@@ -37,6 +39,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         match subject {
             Subject::Kernel => tests.push(name),
             Subject::Conversation => conversations.push(Conversation::find(name)?),
+            Subject::Host => treatments.push(Treatment::find(name)?),
         }
     }
     let folder = tempfile::tempdir()?;
@@ -48,6 +51,11 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         for (name, done) in held {
             tell(Subject::Conversation, name, begun, &done);
         }
+    }
+    for treatment in treatments {
+        let begun = Instant::now();
+        let done = treatment.run(tier);
+        tell(Subject::Host, treatment.name, begun, &done);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,12 +1,13 @@
 //! gnomon-kernels: the sensor on other kernels, each in a virtual machine, by each of its tiers.
 //!
 //! `gnomon-kernels [--quick] [KERNEL…]` boots each kernel once for each tier, runs the tests of the kernel side (sensor/tests/kernel)
-//! and conversations of real MCP peers in it, writes docs/kernels.md, and fails if anything did. `KERNELS` in the environment
+//! and conversations of real MCP peers in it, sets its clock and locks it down, writes docs/kernels.md, and fails if anything did. `KERNELS` in the environment
 //! names kernels too, `TIERS` tiers. `gnomon-kernels run [--counted] KERNEL COMMAND…` runs any shell command in a guest.
 //! `gnomon-kernels inside …` is what a guest runs, and for its use only.
 
 mod check;
 mod conversation;
+mod host;
 mod inside;
 mod matrix;
 mod option;

@@ -3,10 +3,7 @@
 use std::{env, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
-use gnomon_tests::{
-    place::program,
-    vm::{Guest, Kernel, Mode},
-};
+use gnomon_tests::vm::{Guest, Kernel, Mode};
 
 use crate::{
     PROCESSORS,
@@ -37,9 +34,9 @@ pub(crate) fn run(kernels: &[String], quick: bool) -> Result<ExitCode> {
                 .with_context(|| format!("TIERS: no tier {tier:?}"))
         })
         .collect::<Result<_>>()?;
-    let suite = Suite::build(quick)?;
     let mut rows = Vec::new();
     for kernel in kernels {
+        let suite = Suite::build(quick, kernel.processor)?;
         for &tier in &tiers {
             let row = row(&kernel, tier, &suite)?;
             println!("kernels: {row}");
@@ -63,10 +60,9 @@ pub(crate) fn run(kernels: &[String], quick: bool) -> Result<ExitCode> {
 /// All checks in one guest. What a guest did not come to has failed.
 fn row(kernel: &Kernel, tier: u8, suite: &Suite) -> Result<Row> {
     println!("kernels: {} tier {tier}: booting", kernel.release());
-    let own = program("gnomon-kernels")?;
     let command = format!(
         "GNOMON_TIER={tier} GNOMON_PATIENCE={PATIENCE} '{}' inside {tier} '{}' {}",
-        own.display(),
+        suite.own.display(),
         suite.program.display(),
         suite.words().join(" ")
     );

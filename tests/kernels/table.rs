@@ -9,8 +9,7 @@ use crate::check::{Check, Subject};
 
 const DOCUMENT: &str = "docs/kernels.md";
 const PART: &str = "kernels";
-const HEAD: &str =
-    "| kernel | tier | tests of the kernel side | conversations | failed |\n|---|---|---|---|---|";
+const HEAD: &str = "| kernel | tier | tests of the kernel side | conversations | host | failed |\n|---|---|---|---|---|---|";
 
 /// What came of one guest.
 #[derive(Debug)]
@@ -51,12 +50,13 @@ impl fmt::Display for Row {
         let failed: Vec<&str> = failed.map(|check| check.name.as_str()).collect();
         write!(
             to,
-            "| {} ({}) | {} | {} | {} | {} |",
+            "| {} ({}) | {} | {} | {} | {} | {} |",
             self.number,
             self.release,
             self.tier,
             self.passed(Subject::Kernel),
             self.passed(Subject::Conversation),
+            self.passed(Subject::Host),
             failed.join(", ")
         )
     }
@@ -83,15 +83,17 @@ fn merged(old: &str, rows: &[Row]) -> String {
     format!("{HEAD}\n{}", lines.join("\n"))
 }
 
-/// The kernel's number and the tier of a line; none: it is no row.
+/// The kernel's number, its processor and the tier of a line; none: it is no row.
 fn key(line: &str) -> Option<(Vec<u32>, String)> {
     let mut cells = line.strip_prefix("| ")?.split(" | ");
     let number = cells.next()?.split(' ').next()?;
+    // Of another processor's, as in 6.12-arm64.
+    let (number, processor) = number.split_once('-').unwrap_or((number, ""));
     let number: Vec<u32> = number
         .split('.')
         .map(|part| part.parse().ok())
         .collect::<Option<_>>()?;
-    Some((number, cells.next()?.to_owned()))
+    Some((number, format!("{processor} {}", cells.next()?)))
 }
 
 #[cfg(test)]
@@ -119,11 +121,11 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "| 6.9 (6.9.3-cloud) | 1 | 1 of 1 | 0 of 0 |  |",
-                "| 6.12 (6.12.3-cloud) | 1 | 1 of 1 | 0 of 0 |  |",
-                "| 6.12 (6.12.3-cloud) | 2 | 1 of 1 | 0 of 0 |  |",
+                "| 6.9 (6.9.3-cloud) | 1 | 1 of 1 | 0 of 0 | 0 of 0 |  |",
+                "| 6.12 (6.12.3-cloud) | 1 | 1 of 1 | 0 of 0 | 0 of 0 |  |",
+                "| 6.12 (6.12.3-cloud) | 2 | 1 of 1 | 0 of 0 | 0 of 0 |  |",
             ]
         );
-        assert!(old.contains("| 6.12 (6.12.3-cloud) | 1 | 0 of 1 | 0 of 0 | a_test |"));
+        assert!(old.contains("| 6.12 (6.12.3-cloud) | 1 | 0 of 1 | 0 of 0 | 0 of 0 | a_test |"));
     }
 }
