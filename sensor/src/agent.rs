@@ -142,6 +142,7 @@ impl Agent {
         }
         let mut output = Output::default();
         self.drain(&mut output)?;
+        self.note_misses();
         self.pipeline.finish(now(), &mut output);
         self.apply(output, sink)?;
         let stats = self.stats(sink);
@@ -175,12 +176,12 @@ impl Agent {
             self.source
                 .renew_passes()
                 .context("cannot take the passes of silent flows")?;
+            self.note_misses();
         }
         if self.stats_at.elapsed() >= STATS_EVERY {
             self.stats_at = Instant::now();
             until.gate.beat();
             self.look_after_links(sink)?;
-            self.note_misses();
             let stats = self.stats(sink);
             sink.take(stats)?;
         }
@@ -234,6 +235,10 @@ impl Agent {
             let why = "detached by somebody else while the sensor ran".to_owned();
             sink.take(of_host(&hook, CoverageState::Detached, why))?;
             if again.is_err() {
+                if let Some(family) = self.source.family_of(&hook) {
+                    let why = format!("{hook} is gone: what moves there is not seen");
+                    sink.take(of_host(family, CoverageState::Detached, why))?;
+                }
                 continue;
             }
             let tier = hooks.get(&hook).map_or("", String::as_str);

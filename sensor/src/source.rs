@@ -218,6 +218,15 @@ impl Source {
         }
     }
 
+    /// The family of channels that a hook reads, where it has hooks of its own.
+    #[must_use]
+    pub fn family_of(&self, hook: &str) -> Option<&'static str> {
+        match self {
+            Self::Kernel(kernel) => kernel.0.family_of(hook),
+            Self::Capture(_) => None,
+        }
+    }
+
     /// Size of the buffer between kernel and sensor, bytes.
     #[must_use]
     pub fn ring_bytes(&self) -> u64 {

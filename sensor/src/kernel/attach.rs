@@ -10,7 +10,7 @@ use aya::{
 use super::{
     AttachError, Reading,
     error::explain,
-    hook::{FAMILIES, HANDED, Hook, When},
+    hook::{FAMILIES, Family, HANDED, Hook, When},
     load::set_data,
     pages,
     types::Types,
@@ -49,6 +49,16 @@ pub(super) struct Attached {
 }
 
 impl Attached {
+    /// The family that a hook reads, where it is read by hooks of its own.
+    pub(super) fn family_of(&self, hook: &str) -> Option<&'static str> {
+        let (_, program) = self.programs.iter().find(|(name, _)| name == hook)?;
+        let reads = |family: &&Family| {
+            let mut hooks = family.hooks.iter();
+            self.covered & family.bit != 0 && hooks.any(|hook| hook.program == *program)
+        };
+        FAMILIES.iter().find(reads).map(|family| family.name)
+    }
+
     /// A program that is held by a link.
     fn hold(&mut self, hook: String, program: &'static str, tier: &str) {
         self.hooks.insert(hook.clone(), tier.to_owned());
@@ -133,6 +143,11 @@ pub(super) fn attach(
                 }
             }
         }
+    }
+    if reading == Reading::SystemCalls {
+        let how = "tier 2, at system calls: asked for by GNOMON_TIER";
+        let all = FAMILIES.iter().map(|family| (family.name, how.to_owned()));
+        attached.families.extend(all);
     }
     if attached.covered == 0 {
         // Nobody goes by the passes that these take back.

@@ -27,7 +27,7 @@ impl Floor {
     pub fn attach() -> Result<Self, AttachError> {
         let refused =
             |program: &'static str| move |reason: String| AttachError::Refused { program, reason };
-        let (mut ebpf, btf) = probe_object().map_err(refused("support"))?;
+        let (mut ebpf, btf) = probe_object().map_err(refused(PROGRAMS[0].0))?;
         for (name, tracepoint) in PROGRAMS {
             attach(&mut ebpf, &btf, name, tracepoint)
                 .map_err(|error| refused(name)(explain(&error)))?;

@@ -1,10 +1,14 @@
 //! Loads and attaches the programs.
 
-use std::{collections::BTreeMap, fs::File, os::fd::AsFd as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    os::fd::AsFd as _,
+};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Array, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, Map, MapData, MapError, MapInfo, MapType, PerCpuArray, RingBuf},
     programs::{Iter, ProgramError},
 };
 
@@ -113,6 +117,7 @@ impl Kernel {
         let attached = attach::attach(&mut ebpf, &btf, &types, settings.reading, streams)
             .map_err(lockdown::behind)?;
         drop((types, btf));
+        let map_bytes = map_bytes(&ebpf);
         heap::trim();
         Ok(Self {
             ring: Some(Ring::new(ring, warnings)),
@@ -122,7 +127,7 @@ impl Kernel {
             ebpf,
             attached,
             settings: *settings,
-            map_bytes: map_bytes(settings),
+            map_bytes,
         })
     }
 
@@ -206,6 +211,12 @@ impl Kernel {
         &self.attached.families
     }
 
+    /// The family of channels that a hook reads, where each family is read by hooks of its own (tier 1).
+    #[must_use]
+    pub fn family_of(&self, hook: &str) -> Option<&'static str> {
+        self.attached.family_of(hook)
+    }
+
     /// Takes all passes away, so that silent flows are looked at again as they should be. To be called every
     /// [`sensor_abi::flow::PASSES_RENEWED_NS`].
     ///
@@ -283,17 +294,27 @@ pub(super) fn set_data<T: aya::Pod>(
     data.set(0, value, 0).map_err(bad_map(name))
 }
 
-fn map_bytes(settings: &Settings) -> u64 {
-    use sensor_abi::{config::LEVELS, flow, record};
-    let flows = u64::from(settings.flows_max)
-        * (2 * size_of::<flow::FlowKey>() + size_of::<flow::FlowState>() + 4) as u64
-        + u64::from(flow::TUPLES_MAX)
-            * (size_of::<flow::TupleKey>() + size_of::<flow::FlowKey>()) as u64;
-    let scratch = u64::from(processors())
-        * (LEVELS as usize * (record::CHUNK_BYTES_MAX + record::STEP_BYTES_MAX)
-            + record::ARGV_BYTES_MAX
-            + 2 * record::PATH_BYTES_MAX) as u64;
-    flows + scratch + flow::PASSES_BYTES as u64
+/// Keys and values of all maps of the loaded programs, but for the ring.
+fn map_bytes(ebpf: &Ebpf) -> u64 {
+    let loaded = ebpf
+        .programs()
+        .filter_map(|(_, program)| program.info().ok());
+    let maps: BTreeSet<u32> = loaded
+        .filter_map(|info| info.map_ids().ok().flatten())
+        .flatten()
+        .collect();
+    maps.into_iter()
+        .filter_map(|id| MapInfo::from_id(id).ok())
+        .map(|info| match info.map_type() {
+            Ok(MapType::RingBuf) => 0,
+            Ok(MapType::PerCpuArray) => entries(&info) * u64::from(processors()),
+            _ => entries(&info),
+        })
+        .sum()
+}
+
+fn entries(info: &MapInfo) -> u64 {
+    u64::from(info.max_entries()) * (u64::from(info.key_size()) + u64::from(info.value_size()))
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, AttachError> {

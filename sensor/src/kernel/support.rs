@@ -217,16 +217,17 @@ fn programs(allowed: bool) -> Vec<Support> {
             "nothing to do: byte streams are read at system calls (tier 2), which costs more",
         ),
     ];
-    let mut object = allowed.then(probe_object);
+    let mut object = if allowed {
+        probe_object()
+    } else {
+        Err(String::new())
+    };
     KINDS
         .iter()
         .map(|(what, attempt, advice)| {
             let told = || {
-                match &mut object {
-                    Some(Ok((ebpf, btf))) => attempt(ebpf, btf)?,
-                    Some(Err(reason)) => return Err(reason.clone()),
-                    None => return Err(String::new()),
-                }
+                let (ebpf, btf) = object.as_mut().map_err(|reason| reason.clone())?;
+                attempt(ebpf, btf)?;
                 Ok("attached and detached".to_owned())
             };
             Support::tried(allowed, what, told, advice)
