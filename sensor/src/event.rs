@@ -316,6 +316,8 @@ pub enum LossReason {
     CodingBroken,
     /// A coded body unpacks to far more than its size.
     CodingBomb,
+    /// Two ends that passed for one connection of two network namespaces said different things in the end.
+    EndsDiffer,
 }
 
 impl LossReason {
@@ -346,6 +348,7 @@ impl LossReason {
             Self::CodingUnknown => "coding_unknown",
             Self::CodingBroken => "coding_broken",
             Self::CodingBomb => "coding_bomb",
+            Self::EndsDiffer => "ends_differ",
         }
     }
 }

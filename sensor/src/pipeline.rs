@@ -137,9 +137,10 @@ impl Pipeline {
         host_name: HostName,
         salt: &[u8],
         policy: Policy,
-        host: Box<dyn Host + Send>,
+        mut host: Box<dyn Host + Send>,
         limits: Limits,
     ) -> Self {
+        let home = host.netns();
         Self {
             host_name,
             salt: salt.to_vec(),
@@ -148,7 +149,7 @@ impl Pipeline {
             host,
             processes: ProcessTable::new(limits.processes_max),
             listeners: Listeners::default(),
-            flows: FlowTable::new(limits.flows_max),
+            flows: FlowTable::new(limits.flows_max, home),
             reserve: Reserve::default(),
             readers: HashMap::new(),
             waiting: BTreeSet::new(),
@@ -180,7 +181,10 @@ impl Pipeline {
                 self.processes.fork(parent, child);
             }
             Body::Exit { process } => self.exit(time, process),
-            Body::Transfer(transfer) => self.transfer(time, &transfer, output),
+            Body::Transfer(transfer) => {
+                self.transfer(time, &transfer, output);
+                self.take_released(output);
+            }
             Body::Standby(transfer) => self.standby(time, transfer),
             Body::Spliced(transfer) => self.spliced(time, transfer, output),
             Body::EndOfStream {
@@ -242,7 +246,7 @@ impl Pipeline {
     /// Nothing is open that needs to be looked after before the next event.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.waiting.is_empty() && self.stdio.is_quiet()
+        self.waiting.is_empty() && self.stdio.is_quiet() && self.flows.is_settled()
     }
 
     /// Whether a flow was about to be judged since the last call: the sooner its next bytes are read, the fewer are copied.
@@ -284,14 +288,15 @@ impl Pipeline {
         self.exited.insert(process);
     }
 
-    /// Who moved bytes on which lane, and whether they are to be read.
-    fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> Arrival {
+    /// Who moved bytes on which lane, and whether they are to be read; none while it is not clear which flow they are of.
+    fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> Option<Arrival> {
         let (arrival, replaced) = self.flows.arrive(time, transfer);
-        let evicted = self.flows.take_evicted();
-        self.lose(LossReason::TableFull, evicted.len() as u64);
-        for flow in replaced.into_iter().chain(evicted) {
+        if let Some(flow) = replaced {
             self.flow_ended(time, flow);
         }
+        self.note_evicted(time);
+        self.note_far_sides();
+        let arrival = arrival?;
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
             self.reopening.insert(arrival.lane);
         }
@@ -301,22 +306,25 @@ impl Pipeline {
                 self.flows.sponsor(arrival.lane, parent);
             }
         }
-        arrival
+        Some(arrival)
     }
 
     /// A new reader, and what it read.
     fn standby(&mut self, time: UnixNs, mut transfer: Transfer) {
         let bytes = std::mem::take(&mut transfer.payload);
-        let Arrival { lane, .. } = self.arrive(time, &transfer);
-        self.reserve.keep(time, lane, bytes);
+        if let Some(Arrival { lane, .. }) = self.arrive(time, &transfer) {
+            self.reserve.keep(time, lane, bytes);
+        }
     }
 
     /// The first bytes that were spliced into a lane: its readers are copied from now on, and what they have read
     /// already is here.
     fn spliced(&mut self, time: UnixNs, mut transfer: Transfer, output: &mut Output) {
-        let Arrival { lane, .. } = self.arrive(time, &transfer);
+        let Some(Arrival { lane, .. }) = self.arrive(time, &transfer) else {
+            return;
+        };
         let bytes = self.reserve.take(lane);
-        if !self.flows.follow_reader(lane) || bytes.is_empty() {
+        if !self.flows.follow_reader(time, lane) || bytes.is_empty() {
             return;
         }
         transfer.length = bytes.len() as u64;
@@ -325,9 +333,18 @@ impl Pipeline {
     }
 
     fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
-        let arrival = self.arrive(time, transfer);
-        if arrival.taken {
-            self.read(time, arrival.lane, transfer, output);
+        match self.arrive(time, transfer) {
+            Some(Arrival {
+                lane, turned: true, ..
+            }) => {
+                let mut transfer = transfer.clone();
+                transfer.lost_before = transfer.lost_before.max(1);
+                self.read(time, lane, &transfer, output);
+            }
+            Some(Arrival {
+                lane, taken: true, ..
+            }) => self.read(time, lane, transfer, output),
+            _ => {}
         }
     }
 
@@ -450,6 +467,11 @@ impl Pipeline {
                     let place = Place::tcp(tuple.local, self.foreign(state.end.netns));
                     self.listeners.close(state.end.key, &place);
                 }
+                if self.flows.close_far(time, &state.end) {
+                    output.closed.push(state.end.key);
+                    return;
+                }
+                self.take_released(output);
                 if let Some(id) = self.flows.flow_of(&state.end) {
                     if let Some(flow) = self.flows.get(id) {
                         output.closed.extend(flows::flow_keys(flow.keys));
@@ -487,6 +509,10 @@ impl Pipeline {
     }
 
     fn tick(&mut self, now: UnixNs, output: &mut Output) {
+        self.flows.tick(now);
+        self.note_evicted(now);
+        self.note_far_sides();
+        self.take_released(output);
         self.reopen_answers();
         for flow in std::mem::take(&mut self.waiting) {
             let mut frames = Vec::new();

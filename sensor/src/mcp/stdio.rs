@@ -254,6 +254,16 @@ impl Stdio {
         self.lanes.iter().filter(own).map(|(lane, _)| lane.flow)
     }
 
+    /// Whether a flow carries this session.
+    #[must_use]
+    pub fn carries(&self, number: SessionNumber, flow: FlowId) -> bool {
+        use crate::flow::Side;
+        [Side::A, Side::B].into_iter().any(|from| {
+            let bound = self.lanes.get(&Lane { flow, from });
+            bound.is_some_and(|(session, _)| *session == number)
+        })
+    }
+
     /// Whether a flow carries a session or the beginning of one.
     #[must_use]
     pub fn uses(&self, flow: FlowId) -> bool {

@@ -6,6 +6,7 @@ use super::{Output, Pipeline, SWEEP_NS};
 use crate::event::{Channel, EndKey, FlowVerdict, LossReason, UnixNs};
 use crate::flow::decoder::Reading;
 use crate::flow::{Flow, FlowId, Lane, LaneUse, Side};
+use crate::mcp::session::SessionNumber;
 
 /// A pipe or local socket that nobody used for so long and that is no session's is forgotten, here and in the kernel: the
 /// process that made it may live on, and nobody tells when it closed it. If it is used again, that is a new flow.
@@ -48,6 +49,45 @@ impl Pipeline {
                 reader.decoder.reopen();
                 self.waiting.insert(flow);
             }
+        }
+    }
+
+    /// Flows that made way are over.
+    pub(super) fn note_evicted(&mut self, time: UnixNs) {
+        let evicted = self.flows.take_evicted();
+        self.lose(LossReason::TableFull, evicted.len() as u64);
+        for flow in evicted {
+            self.flow_ended(time, flow);
+        }
+    }
+
+    /// The other side of a flow became known, or turned out to be somebody else's.
+    pub(super) fn note_far_sides(&mut self) {
+        for flow in self.flows.take_joined() {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.tell_again();
+                self.waiting.insert(flow);
+            }
+        }
+        for parted in self.flows.take_parted() {
+            self.lose(LossReason::EndsDiffer, u64::from(parted.lost));
+            let carried: Vec<SessionNumber> = (self.sessions.iter())
+                .filter(|session| {
+                    session.http.flow == Some(parted.flow)
+                        || self.stdio.carries(session.number, parted.flow)
+                })
+                .map(|session| session.number)
+                .collect();
+            for number in carried {
+                self.sessions.disown(number, &parted.processes);
+            }
+        }
+    }
+
+    /// Takes the calls of ends that turned out to have a flow of their own.
+    pub(super) fn take_released(&mut self, output: &mut Output) {
+        while let Some((time, transfer)) = self.flows.take_released() {
+            self.transfer(time, &transfer, output);
         }
     }
 
