@@ -5,6 +5,7 @@
 
 mod flows;
 mod listening;
+mod reopening;
 mod telling;
 mod tools;
 
@@ -23,7 +24,7 @@ use crate::flow::table::Arrival;
 use crate::flow::{FlowId, FlowTable, Lane, Side};
 use crate::host::Host;
 use crate::mcp::http::Http;
-use crate::mcp::message::{Kind, Parsed, excerpt, parse};
+use crate::mcp::message::{Parsed, excerpt, parse};
 use crate::mcp::stdio::Stdio;
 use crate::mcp::table::SessionTable;
 use crate::observation::{HostName, Observation};
@@ -31,6 +32,7 @@ use crate::process::listeners::{Listeners, Place};
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
 use crate::statement::Known;
+use reopening::Reopening;
 use telling::Told;
 
 /// Bounds of the tables. What has to make way is counted under `table_full`.
@@ -112,8 +114,8 @@ pub struct Pipeline {
     readers: HashMap<FlowId, Reader>,
     /// Flows with bytes that wait for what should have come before them.
     waiting: BTreeSet<FlowId>,
-    /// Lanes with requests whose answers may come on a flow that was given up.
-    reopening: BTreeSet<Lane>,
+    /// Flows that were given up, and lanes with requests whose answers may come on one of them.
+    reopening: Reopening,
     /// Processes that ended since flows were last swept.
     exited: HashSet<ProcessKey>,
     sessions: SessionTable,
@@ -153,7 +155,7 @@ impl Pipeline {
             reserve: Reserve::default(),
             readers: HashMap::new(),
             waiting: BTreeSet::new(),
-            reopening: BTreeSet::new(),
+            reopening: Reopening::default(),
             exited: HashSet::new(),
             sessions: SessionTable::new(limits.sessions_max),
             stdio: Stdio::default(),
@@ -246,7 +248,10 @@ impl Pipeline {
     /// Nothing is open that needs to be looked after before the next event.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.waiting.is_empty() && self.stdio.is_quiet() && self.flows.is_settled()
+        self.waiting.is_empty()
+            && self.stdio.is_quiet()
+            && self.flows.is_settled()
+            && self.reopening.is_done()
     }
 
     /// Whether a flow was about to be judged since the last call: the sooner its next bytes are read, the fewer are copied.
@@ -298,13 +303,17 @@ impl Pipeline {
         self.note_far_sides();
         let arrival = arrival?;
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
-            self.reopening.insert(arrival.lane);
+            self.stdio.users_changed(arrival.lane, &self.flows);
+            self.reopening.ask(arrival.lane);
         }
         if arrival.new_user && transfer.direction == Direction::Write {
             let parents = self.processes.lineage(transfer.process).skip(1);
             for parent in parents.take(SPONSORS_MAX) {
                 self.flows.sponsor(arrival.lane, parent);
             }
+        }
+        if arrival.new_user {
+            self.reopen_if_answer(arrival.lane.flow);
         }
         Some(arrival)
     }
@@ -361,6 +370,7 @@ impl Pipeline {
         if reader.decoder.reading() == Reading::Closed && looks_again {
             reader.appraisal.look_again();
             reader.decoder.reopen();
+            self.reopening.opened(lane.flow);
         }
         reader.appraisal.bytes(transfer.payload.len() as u64);
         let mut frames = Vec::new();
@@ -411,6 +421,7 @@ impl Pipeline {
                         }
                         if progress.upgraded {
                             reader.decoder.close();
+                            self.reopening.closed(flow);
                         }
                     }
                 }
@@ -442,11 +453,11 @@ impl Pipeline {
             reader.appraisal.message(!messages.is_empty(), against);
         }
         for message in messages {
-            let asks = matches!(message.kind, Kind::Request(_));
+            let asked = self.stdio.is_unpaired(lane);
             self.stdio
                 .message(time, lane, message, &self.flows, &mut self.sessions);
-            if asks && self.stdio.is_unpaired(lane) {
-                self.reopening.insert(lane);
+            if !asked && self.stdio.is_unpaired(lane) {
+                self.reopening.ask(lane);
             }
         }
     }
@@ -503,6 +514,8 @@ impl Pipeline {
         self.stdio.flow_ended(time, flow, &mut self.sessions);
         self.http.flow_ended(time, flow, &mut self.sessions);
         self.flows.close(flow);
+        self.users_changed(flow);
+        self.reopening.opened(flow);
         if let Some(reader) = self.readers.remove(&flow) {
             self.pending_bytes -= reader.pending_bytes;
         }

@@ -5,6 +5,7 @@
 //! Answers may arrive here before their requests, because calls are reported when they return: those are
 //! kept for a moment.
 
+mod asking;
 mod doubt;
 mod ends;
 mod pairing;
@@ -19,6 +20,7 @@ use super::table::{Answer, SessionTable, witness};
 use crate::event::{Channel, ProcessKey, UnixNs};
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
+use asking::Asking;
 use pairing::{is_closed, rank, reversed, server};
 
 /// Answers that wait for their request.
@@ -75,6 +77,8 @@ impl Early {
 pub struct Stdio {
     lanes: HashMap<Lane, (SessionNumber, Role)>,
     unpaired: Vec<Unpaired>,
+    /// Their lanes.
+    asking: Asking,
     /// Clients that lost sessions without an answer, and until when that counts.
     crowds: HashMap<ProcessKey, UnixNs>,
     early: VecDeque<Early>,
@@ -201,7 +205,7 @@ impl Stdio {
 
     /// Tries again to find the requests of early answers, and forgets those that nobody asked for.
     pub fn tick(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
-        self.unpaired.retain(|unpaired| {
+        self.keep_unpaired(|unpaired| {
             sessions
                 .get(unpaired.session)
                 .is_some_and(|session| !session.ended)
@@ -220,9 +224,30 @@ impl Stdio {
     /// Whether this lane has requests of a session that got no answer yet.
     #[must_use]
     pub fn is_unpaired(&self, lane: Lane) -> bool {
-        self.unpaired
-            .iter()
-            .any(|unpaired| unpaired.requests == lane)
+        self.asking.contains(lane)
+    }
+
+    /// A lane has other users than before.
+    pub fn users_changed(&mut self, lane: Lane, flows: &FlowTable) {
+        if self.asking.contains(lane) {
+            self.asking.note(lane, flows);
+        }
+    }
+
+    /// Users of any lane were forgotten.
+    pub fn users_forgotten(&mut self, flows: &FlowTable) {
+        self.asking.note_all(flows);
+    }
+
+    fn keep_unpaired(&mut self, keep: impl Fn(&Unpaired) -> bool) {
+        let asking = &mut self.asking;
+        self.unpaired.retain(|unpaired| {
+            let kept = keep(unpaired);
+            if !kept {
+                asking.forget(unpaired.requests);
+            }
+            kept
+        });
     }
 
     /// Nothing waits for time to pass.
@@ -235,17 +260,15 @@ impl Stdio {
     #[must_use]
     pub fn may_answer(&self, flow: FlowId, flows: &FlowTable) -> bool {
         use crate::flow::Side;
-        self.unpaired.iter().any(|unpaired| {
-            [Side::A, Side::B]
-                .into_iter()
-                .any(|from| reversed(flows, unpaired.requests, Lane { flow, from }).is_some())
-        })
+        [Side::A, Side::B]
+            .into_iter()
+            .any(|from| self.asking.may_answer(Lane { flow, from }, flows))
     }
 
     /// Forgets a session's lanes.
     pub fn forget(&mut self, number: SessionNumber) {
         self.lanes.retain(|_, (session, _)| *session != number);
-        self.unpaired.retain(|unpaired| unpaired.session != number);
+        self.keep_unpaired(|unpaired| unpaired.session != number);
     }
 
     /// The flows that carry a session.
@@ -303,6 +326,7 @@ impl Stdio {
             session: number,
             requests: lane,
         });
+        self.asking.note(lane, flows);
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
         self.retry_sure(time, lane, flows, sessions);
@@ -524,7 +548,7 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        self.unpaired.retain(|unpaired| unpaired.session != number);
+        self.keep_unpaired(|unpaired| unpaired.session != number);
         self.lanes.insert(answers, (number, Role::FromServer));
         sessions.claim_flow(requests.flow);
         sessions.claim_flow(answers.flow);

@@ -4,54 +4,14 @@ use std::cmp::Reverse;
 
 use super::{Output, Pipeline, SWEEP_NS};
 use crate::event::{Channel, EndKey, FlowVerdict, LossReason, UnixNs};
-use crate::flow::decoder::Reading;
-use crate::flow::{Flow, FlowId, Lane, LaneUse, Side};
+use crate::flow::{Flow, FlowId, Lane, Side};
 use crate::mcp::session::SessionNumber;
 
 /// A pipe or local socket that nobody used for so long and that is no session's is forgotten, here and in the kernel: the
 /// process that made it may live on, and nobody tells when it closed it. If it is used again, that is a new flow.
 const IDLE_NS: u64 = 60_000_000_000;
 
-/// Lanes whose answers are looked for in one turn; the others wait for the next request.
-const REOPENED_MAX: usize = 64;
-
 impl Pipeline {
-    /// Lanes that will carry answers may have been given up after a banner: looks at them again, once a turn
-    /// for all lanes with requests.
-    pub(super) fn reopen_answers(&mut self) {
-        let lanes = std::mem::take(&mut self.reopening);
-        let users: Vec<LaneUse> = lanes
-            .into_iter()
-            .filter(|lane| self.stdio.is_unpaired(*lane))
-            .filter_map(|lane| Some(self.flows.get(lane.flow)?.lane(lane.from).clone()))
-            .take(REOPENED_MAX)
-            .collect();
-        if users.is_empty() {
-            return;
-        }
-        let goes_back = |lane: &LaneUse| {
-            let back = |asks: &LaneUse| {
-                lane.writers.meets(&asks.readers) || lane.readers.meets(&asks.writers)
-            };
-            users.iter().any(back)
-        };
-        let back: Vec<FlowId> = self
-            .flows
-            .iter()
-            .filter(|flow| flow.lanes.iter().any(goes_back))
-            .map(|flow| flow.id)
-            .collect();
-        for flow in back {
-            if let Some(reader) = self.readers.get_mut(&flow)
-                && reader.decoder.reading() == Reading::Closed
-            {
-                reader.appraisal.renew();
-                reader.decoder.reopen();
-                self.waiting.insert(flow);
-            }
-        }
-    }
-
     /// Flows that made way are over.
     pub(super) fn note_evicted(&mut self, time: UnixNs) {
         let evicted = self.flows.take_evicted();
@@ -68,9 +28,11 @@ impl Pipeline {
                 reader.appraisal.tell_again();
                 self.waiting.insert(flow);
             }
+            self.users_changed(flow);
         }
         for parted in self.flows.take_parted() {
             self.lose(LossReason::EndsDiffer, u64::from(parted.lost));
+            self.users_changed(parted.flow);
             let carried: Vec<SessionNumber> = (self.sessions.iter())
                 .filter(|session| {
                     session.http.flow == Some(parted.flow)
@@ -81,6 +43,12 @@ impl Pipeline {
             for number in carried {
                 self.sessions.disown(number, &parted.processes);
             }
+        }
+    }
+
+    pub(super) fn users_changed(&mut self, flow: FlowId) {
+        for from in [Side::A, Side::B] {
+            self.stdio.users_changed(Lane { flow, from }, &self.flows);
         }
     }
 
@@ -145,6 +113,7 @@ impl Pipeline {
         if verdict == FlowVerdict::NotMcp {
             reader.decoder.close();
             reader.closed_at = flow.last_used;
+            self.reopening.closed(id);
         }
         output
             .judgements
@@ -182,6 +151,7 @@ impl Pipeline {
     pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
         let exited = std::mem::take(&mut self.exited);
         self.flows.forget_users(&exited);
+        self.stdio.users_forgotten(&self.flows);
         let over: Vec<FlowId> = self
             .flows
             .iter()

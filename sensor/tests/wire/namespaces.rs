@@ -148,8 +148,7 @@ impl Run {
 
     /// Sessions as they were told last, and how each call went.
     fn end(mut self) -> (Vec<Session>, Vec<String>) {
-        self.pipeline
-            .finish(self.now + 1_000_000, &mut self.output);
+        self.pipeline.finish(self.now + 1_000_000, &mut self.output);
         let (mut sessions, mut calls) = (Vec::<Session>::new(), Vec::new());
         for observation in self.output.observations {
             match observation.body {

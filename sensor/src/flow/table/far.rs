@@ -325,7 +325,9 @@ impl FlowTable {
             && self.far.home == Some(far.end.netns)
         {
             self.lend(*id, &far.uses);
-            far.lent = Some(*id);
+            if far.lent.replace(*id).is_none() {
+                self.far.joined.push(*id);
+            }
         }
         self.far.put(near, far);
     }
@@ -458,8 +460,7 @@ impl FlowTable {
             return;
         };
         let writers = flow.lanes[1].writers.iter();
-        let mut processes: Vec<ProcessKey> =
-            writers.chain(flow.lanes[0].readers.iter()).collect();
+        let mut processes: Vec<ProcessKey> = writers.chain(flow.lanes[0].readers.iter()).collect();
         processes.dedup();
         self.names.remove(&Name::Tcp(netns, tuple.mirrored()));
         // No other one takes its place: whoever was pushed aside cannot be told from who pushes.

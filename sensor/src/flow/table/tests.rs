@@ -59,11 +59,7 @@ fn tcp(inode: u64, local: &str, remote: &str) -> End {
 }
 
 /// Of an end that no flow of another network namespace is waiting for.
-fn arrive(
-    table: &mut FlowTable,
-    time: UnixNs,
-    transfer: &Transfer,
-) -> (Arrival, Option<FlowId>) {
+fn arrive(table: &mut FlowTable, time: UnixNs, transfer: &Transfer) -> (Arrival, Option<FlowId>) {
     let (arrival, replaced) = table.arrive(time, transfer);
     (arrival.expect("nothing waits"), replaced)
 }
@@ -83,10 +79,22 @@ fn a_pipe_is_one_lane_with_writer_and_reader() {
 #[test]
 fn two_unix_sockets_are_one_flow_even_when_the_peer_is_named_late() {
     let mut table = FlowTable::new(16, None);
-    let (first, _) = arrive(&mut table, 1, &transfer(unix(5, None), Direction::Write, 10));
-    let (second, _) = arrive(&mut table, 2, &transfer(unix(6, Some(5)), Direction::Read, 11));
+    let (first, _) = arrive(
+        &mut table,
+        1,
+        &transfer(unix(5, None), Direction::Write, 10),
+    );
+    let (second, _) = arrive(
+        &mut table,
+        2,
+        &transfer(unix(6, Some(5)), Direction::Read, 11),
+    );
     assert_eq!(first.lane, second.lane);
-    let (answer, _) = arrive(&mut table, 3, &transfer(unix(6, Some(5)), Direction::Write, 11));
+    let (answer, _) = arrive(
+        &mut table,
+        3,
+        &transfer(unix(6, Some(5)), Direction::Write, 11),
+    );
     assert_eq!(answer.lane, first.lane.back());
     let flow = table.get(first.lane.flow).unwrap();
     assert_eq!(flow.process(Side::A), Some(process(10)));
@@ -151,11 +159,17 @@ fn a_writer_that_is_copied_after_all_is_followed_again() {
     assert!(!arrive(&mut table, 2 * second + 1000, &write).0.taken);
     let again = arrive(&mut table, 5 * second, &write).0;
     assert!(again.taken && again.turned);
-    assert!(!arrive(&mut table, 5 * second + 1000, &read).0.taken, "nothing twice");
+    assert!(
+        !arrive(&mut table, 5 * second + 1000, &read).0.taken,
+        "nothing twice"
+    );
     let more = arrive(&mut table, 5 * second + 2000, &write).0;
     assert!(more.taken && !more.turned, "told once");
     table.follow_reader(9 * second, first.lane);
-    assert!(arrive(&mut table, 9 * second + 1, &read).0.taken, "and back");
+    assert!(
+        arrive(&mut table, 9 * second + 1, &read).0.taken,
+        "and back"
+    );
 }
 
 const NEAR: (&str, &str) = ("10.0.0.1:9", "10.0.0.2:80");
@@ -186,7 +200,10 @@ fn who_moves_bytes_past_all_memory_is_named_in_the_hosts_own_namespace_only() {
             let server = bridged(6, 2, (NEAR.1, NEAR.0));
             if proxy_first {
                 arrive(&mut table, 1, &proxy);
-                assert_eq!(table.arrive(2, &transfer(server, Direction::Read, 11)).0, None);
+                assert_eq!(
+                    table.arrive(2, &transfer(server, Direction::Read, 11)).0,
+                    None
+                );
                 assert!(!table.is_settled());
                 table.tick(2_000_000_000);
                 let (_, released) = table.take_released().expect("it waited long enough");
@@ -229,7 +246,11 @@ fn nothing_is_left_of_ends_of_other_namespaces() {
     for round in 0..100 {
         let time = round * 3_000_000_000 + 1;
         for netns in 2..40 {
-            let names = if netns % 2 == 0 { NEAR } else { (NEAR.1, NEAR.0) };
+            let names = if netns % 2 == 0 {
+                NEAR
+            } else {
+                (NEAR.1, NEAR.0)
+            };
             let end = bridged(round * 100 + u64::from(netns), netns, names);
             table.arrive(time, &transfer(end, Direction::Write, netns));
         }
