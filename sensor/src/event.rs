@@ -302,7 +302,8 @@ pub enum LossReason {
     BufferFull,
     /// A bounded queue was full.
     QueueFull,
-    /// Messages of HTTP whose request was not read, so that nothing tells whose they are; requests of ambiguous length.
+    /// Messages of HTTP, and answers over lines, whose request was not read, so that nothing tells whose they are; requests of
+    /// ambiguous length.
     RequestUnread,
     /// Packets found no room in the capture's buffer.
     CaptureFull,

@@ -233,6 +233,9 @@ impl Pipeline {
     pub fn finish(&mut self, now: UnixNs, output: &mut Output) {
         // Twice the longest wait of any stage, so that everything that waits is let go.
         self.tick(now.saturating_add(10_000_000_000), output);
+        // But for answers that may still come when a client is gone.
+        let last = now.saturating_add(120_000_000_000);
+        self.stdio.tick(last, &self.flows, &mut self.sessions);
         self.tell(now, output);
         self.tell_all(now, output);
         self.tell_listeners(now, true, output);

@@ -17,7 +17,7 @@ use super::message::{Id, Kind, Message, Notification, Request, Response};
 use super::session::SessionNumber;
 use super::signature::{Mark, Sign};
 use super::table::{Answer, SessionTable, witness};
-use crate::event::{Channel, ProcessKey, UnixNs};
+use crate::event::{Channel, LossReason, ProcessKey, UnixNs};
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
 use asking::Asking;
@@ -28,8 +28,10 @@ const EARLY_MAX: usize = 64;
 /// Beginnings of sessions that such an answer is held against; past this it is looked at once a tick, as those that are not
 /// certain: whoever begins and begins does not keep us busy.
 const EARLY_TRIES_MAX: u8 = 4;
-/// How long after the client's end of stream a server may still answer.
+/// How long after the client's end of stream a session goes on that waits for nothing: reports may be late.
 const CLOSING_NS: u64 = 3_000_000_000;
+/// How long after the client's end of stream a server may still answer: it may be slow, or only now be started.
+const ANSWERING_NS: u64 = 60_000_000_000;
 /// Sessions that have a request and no answer yet; past this the client that has most of them loses its oldest.
 const UNPAIRED_MAX: usize = 256;
 /// How long it is remembered that a client lost sessions in this way, and of how many: an answer that may be one to what was
@@ -82,8 +84,8 @@ pub struct Stdio {
     /// Clients that lost sessions without an answer, and until when that counts.
     crowds: HashMap<ProcessKey, UnixNs>,
     early: VecDeque<Early>,
-    /// Sessions whose client will send no more, and until when answers may still come.
-    closing: Vec<(UnixNs, SessionNumber)>,
+    /// Sessions whose client sends no more, and since when; the oldest comes first. Answers may still come.
+    closing: VecDeque<(UnixNs, SessionNumber)>,
     /// Lanes that carry what only a server says after what only a client says: somebody passes a recording on.
     quoting: VecDeque<Lane>,
     /// What a lane said since it answered what it had asked itself, before anybody else did.
@@ -213,12 +215,7 @@ impl Stdio {
         self.crowds.retain(|_, until| *until > now);
         self.settle_due(now, flows, sessions);
         self.retry_early(now, flows, sessions);
-        let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
-        self.closing = closing;
-        let over: Vec<(UnixNs, SessionNumber)> = over;
-        for (until, number) in over {
-            self.over(until, number, sessions);
-        }
+        self.end_closing(now, sessions);
     }
 
     /// Whether this lane has requests of a session that got no answer yet.
@@ -294,6 +291,17 @@ impl Stdio {
         [Side::A, Side::B]
             .into_iter()
             .any(|from| self.lanes.contains_key(&Lane { flow, from }))
+    }
+
+    /// Whether a flow carries a session of which requests wait for their answers.
+    #[must_use]
+    pub fn awaits(&self, flow: FlowId, sessions: &SessionTable) -> bool {
+        use crate::flow::Side;
+        [Side::A, Side::B].into_iter().any(|from| {
+            let bound = self.lanes.get(&Lane { flow, from });
+            let session = bound.and_then(|(number, _)| sessions.get(*number));
+            session.is_some_and(|session| !session.ended && session.is_waiting())
+        })
     }
 
     fn bound(&mut self, lane: Lane, sessions: &SessionTable) -> Option<(SessionNumber, Role)> {
@@ -393,6 +401,9 @@ impl Stdio {
         for early in std::mem::take(&mut self.early) {
             if !is_late(early.time, now) {
                 self.message(early.time, early.lane, early.message, flows, sessions);
+            } else if early.message.marks.is_decisive() && !self.quoting.contains(&early.lane) {
+                // Only a server of MCP says this, and nobody was seen to ask.
+                sessions.lose(LossReason::RequestUnread, 1);
             }
         }
     }

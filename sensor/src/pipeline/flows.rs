@@ -10,6 +10,9 @@ use crate::mcp::session::SessionNumber;
 /// A pipe or local socket that nobody used for so long and that is no session's is forgotten, here and in the kernel: the
 /// process that made it may live on, and nobody tells when it closed it. If it is used again, that is a new flow.
 const IDLE_NS: u64 = 60_000_000_000;
+/// A flow of which one side has ended, or both are unknown, is kept for so long while requests on it wait for their answers:
+/// a server may be slow, or only now be started.
+const AWAITED_NS: u64 = 60_000_000_000;
 
 impl Pipeline {
     /// Flows that made way are over.
@@ -147,6 +150,11 @@ impl Pipeline {
             && !self.http.uses(flow.id)
     }
 
+    fn is_awaited(&self, now: UnixNs, flow: &Flow) -> bool {
+        flow.last_used.saturating_add(AWAITED_NS) > now
+            && (self.stdio.awaits(flow.id, &self.sessions) || self.http.uses(flow.id))
+    }
+
     /// Forgets flows that nobody uses any more, and those that have ended: pipes tell nobody when they go.
     pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
         let exited = std::mem::take(&mut self.exited);
@@ -157,6 +165,7 @@ impl Pipeline {
             .iter()
             .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
             .filter(|flow| flow.ending || flow.is_deserted() || self.is_forgotten(now, flow))
+            .filter(|flow| !self.is_awaited(now, flow))
             .map(|flow| flow.id)
             .collect();
         for id in over {

@@ -655,4 +655,5 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
 }
 
 mod kept;
+mod slow;
 mod unix;
