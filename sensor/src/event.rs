@@ -304,7 +304,8 @@ pub enum LossReason {
     BufferFull,
     /// A bounded queue was full.
     QueueFull,
-    /// Messages of HTTP whose request was not read, so that nothing tells whose they are; requests of ambiguous length.
+    /// Messages of HTTP, and answers over lines, whose request was not read, so that nothing tells whose they are; requests of
+    /// ambiguous length.
     RequestUnread,
     /// Packets found no room in the capture's buffer.
     CaptureFull,
@@ -318,6 +319,8 @@ pub enum LossReason {
     CodingBroken,
     /// A coded body unpacks to far more than its size.
     CodingBomb,
+    /// Two ends that passed for one connection of two network namespaces said different things in the end.
+    EndsDiffer,
 }
 
 impl LossReason {
@@ -349,6 +352,7 @@ impl LossReason {
             Self::CodingUnknown => "coding_unknown",
             Self::CodingBroken => "coding_broken",
             Self::CodingBomb => "coding_bomb",
+            Self::EndsDiffer => "ends_differ",
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod appraisal;
 pub mod decoder;
 pub mod reserve;
+mod said;
 pub mod table;
 pub mod users;
 

@@ -5,6 +5,7 @@
 
 mod flows;
 mod listening;
+mod reopening;
 mod telling;
 mod tools;
 
@@ -23,7 +24,7 @@ use crate::flow::table::Arrival;
 use crate::flow::{FlowId, FlowTable, Lane, Side};
 use crate::host::Host;
 use crate::mcp::http::Http;
-use crate::mcp::message::{Kind, Parsed, excerpt, parse};
+use crate::mcp::message::{Parsed, excerpt, parse};
 use crate::mcp::stdio::Stdio;
 use crate::mcp::table::SessionTable;
 use crate::observation::{HostName, Observation};
@@ -31,6 +32,7 @@ use crate::process::listeners::{Listeners, Place};
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
 use crate::statement::Known;
+use reopening::Reopening;
 use telling::Told;
 
 /// Bounds of the tables. What has to make way is counted under `table_full`.
@@ -112,8 +114,8 @@ pub struct Pipeline {
     readers: HashMap<FlowId, Reader>,
     /// Flows with bytes that wait for what should have come before them.
     waiting: BTreeSet<FlowId>,
-    /// Lanes with requests whose answers may come on a flow that was given up.
-    reopening: BTreeSet<Lane>,
+    /// Flows that were given up, and lanes with requests whose answers may come on one of them.
+    reopening: Reopening,
     /// Processes that ended since flows were last swept.
     exited: HashSet<ProcessKey>,
     sessions: SessionTable,
@@ -137,9 +139,10 @@ impl Pipeline {
         host_name: HostName,
         salt: &[u8],
         policy: Policy,
-        host: Box<dyn Host + Send>,
+        mut host: Box<dyn Host + Send>,
         limits: Limits,
     ) -> Self {
+        let home = host.netns();
         Self {
             host_name,
             salt: salt.to_vec(),
@@ -148,11 +151,11 @@ impl Pipeline {
             host,
             processes: ProcessTable::new(limits.processes_max),
             listeners: Listeners::default(),
-            flows: FlowTable::new(limits.flows_max),
+            flows: FlowTable::new(limits.flows_max, home),
             reserve: Reserve::default(),
             readers: HashMap::new(),
             waiting: BTreeSet::new(),
-            reopening: BTreeSet::new(),
+            reopening: Reopening::default(),
             exited: HashSet::new(),
             sessions: SessionTable::new(limits.sessions_max),
             stdio: Stdio::default(),
@@ -180,7 +183,10 @@ impl Pipeline {
                 self.processes.fork(parent, child);
             }
             Body::Exit { process } => self.exit(time, process),
-            Body::Transfer(transfer) => self.transfer(time, &transfer, output),
+            Body::Transfer(transfer) => {
+                self.transfer(time, &transfer, output);
+                self.take_released(output);
+            }
             Body::Standby(transfer) => self.standby(time, transfer),
             Body::Spliced(transfer) => self.spliced(time, transfer, output),
             Body::EndOfStream {
@@ -227,6 +233,9 @@ impl Pipeline {
     pub fn finish(&mut self, now: UnixNs, output: &mut Output) {
         // Twice the longest wait of any stage, so that everything that waits is let go.
         self.tick(now.saturating_add(10_000_000_000), output);
+        // But for answers that may still come when a client is gone.
+        let last = now.saturating_add(120_000_000_000);
+        self.stdio.tick(last, &self.flows, &mut self.sessions);
         self.tell(now, output);
         self.tell_all(now, output);
         self.tell_listeners(now, true, output);
@@ -242,7 +251,10 @@ impl Pipeline {
     /// Nothing is open that needs to be looked after before the next event.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.waiting.is_empty() && self.stdio.is_quiet()
+        self.waiting.is_empty()
+            && self.stdio.is_quiet()
+            && self.flows.is_settled()
+            && self.reopening.is_done()
     }
 
     /// Whether a flow was about to be judged since the last call: the sooner its next bytes are read, the fewer are copied.
@@ -284,16 +296,18 @@ impl Pipeline {
         self.exited.insert(process);
     }
 
-    /// Who moved bytes on which lane, and whether they are to be read.
-    fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> Arrival {
+    /// Who moved bytes on which lane, and whether they are to be read; none while it is not clear which flow they are of.
+    fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> Option<Arrival> {
         let (arrival, replaced) = self.flows.arrive(time, transfer);
-        let evicted = self.flows.take_evicted();
-        self.lose(LossReason::TableFull, evicted.len() as u64);
-        for flow in replaced.into_iter().chain(evicted) {
+        if let Some(flow) = replaced {
             self.flow_ended(time, flow);
         }
+        self.note_evicted(time);
+        self.note_far_sides();
+        let arrival = arrival?;
         if arrival.new_user && self.stdio.is_unpaired(arrival.lane) {
-            self.reopening.insert(arrival.lane);
+            self.stdio.users_changed(arrival.lane, &self.flows);
+            self.reopening.ask(arrival.lane);
         }
         if arrival.new_user && transfer.direction == Direction::Write {
             let parents = self.processes.lineage(transfer.process).skip(1);
@@ -301,22 +315,28 @@ impl Pipeline {
                 self.flows.sponsor(arrival.lane, parent);
             }
         }
-        arrival
+        if arrival.new_user {
+            self.reopen_if_answer(arrival.lane.flow);
+        }
+        Some(arrival)
     }
 
     /// A new reader, and what it read.
     fn standby(&mut self, time: UnixNs, mut transfer: Transfer) {
         let bytes = std::mem::take(&mut transfer.payload);
-        let Arrival { lane, .. } = self.arrive(time, &transfer);
-        self.reserve.keep(time, lane, bytes);
+        if let Some(Arrival { lane, .. }) = self.arrive(time, &transfer) {
+            self.reserve.keep(time, lane, bytes);
+        }
     }
 
     /// The first bytes that were spliced into a lane: its readers are copied from now on, and what they have read
     /// already is here.
     fn spliced(&mut self, time: UnixNs, mut transfer: Transfer, output: &mut Output) {
-        let Arrival { lane, .. } = self.arrive(time, &transfer);
+        let Some(Arrival { lane, .. }) = self.arrive(time, &transfer) else {
+            return;
+        };
         let bytes = self.reserve.take(lane);
-        if !self.flows.follow_reader(lane) || bytes.is_empty() {
+        if !self.flows.follow_reader(time, lane) || bytes.is_empty() {
             return;
         }
         transfer.length = bytes.len() as u64;
@@ -325,9 +345,18 @@ impl Pipeline {
     }
 
     fn transfer(&mut self, time: UnixNs, transfer: &Transfer, output: &mut Output) {
-        let arrival = self.arrive(time, transfer);
-        if arrival.taken {
-            self.read(time, arrival.lane, transfer, output);
+        match self.arrive(time, transfer) {
+            Some(Arrival {
+                lane, turned: true, ..
+            }) => {
+                let mut transfer = transfer.clone();
+                transfer.lost_before = transfer.lost_before.max(1);
+                self.read(time, lane, &transfer, output);
+            }
+            Some(Arrival {
+                lane, taken: true, ..
+            }) => self.read(time, lane, transfer, output),
+            _ => {}
         }
     }
 
@@ -344,6 +373,7 @@ impl Pipeline {
         if reader.decoder.reading() == Reading::Closed && looks_again {
             reader.appraisal.look_again();
             reader.decoder.reopen();
+            self.reopening.opened(lane.flow);
         }
         reader.appraisal.bytes(transfer.payload.len() as u64);
         let mut frames = Vec::new();
@@ -394,6 +424,7 @@ impl Pipeline {
                         }
                         if progress.upgraded {
                             reader.decoder.close();
+                            self.reopening.closed(flow);
                         }
                     }
                 }
@@ -425,11 +456,11 @@ impl Pipeline {
             reader.appraisal.message(!messages.is_empty(), against);
         }
         for message in messages {
-            let asks = matches!(message.kind, Kind::Request(_));
+            let asked = self.stdio.is_unpaired(lane);
             self.stdio
                 .message(time, lane, message, &self.flows, &mut self.sessions);
-            if asks && self.stdio.is_unpaired(lane) {
-                self.reopening.insert(lane);
+            if !asked && self.stdio.is_unpaired(lane) {
+                self.reopening.ask(lane);
             }
         }
     }
@@ -450,6 +481,11 @@ impl Pipeline {
                     let place = Place::tcp(tuple.local, self.foreign(state.end.netns));
                     self.listeners.close(state.end.key, &place);
                 }
+                if self.flows.close_far(time, &state.end) {
+                    output.closed.push(state.end.key);
+                    return;
+                }
+                self.take_released(output);
                 if let Some(id) = self.flows.flow_of(&state.end) {
                     if let Some(flow) = self.flows.get(id) {
                         output.closed.extend(flows::flow_keys(flow.keys));
@@ -481,12 +517,18 @@ impl Pipeline {
         self.stdio.flow_ended(time, flow, &mut self.sessions);
         self.http.flow_ended(time, flow, &mut self.sessions);
         self.flows.close(flow);
+        self.users_changed(flow);
+        self.reopening.opened(flow);
         if let Some(reader) = self.readers.remove(&flow) {
             self.pending_bytes -= reader.pending_bytes;
         }
     }
 
     fn tick(&mut self, now: UnixNs, output: &mut Output) {
+        self.flows.tick(now);
+        self.note_evicted(now);
+        self.note_far_sides();
+        self.take_released(output);
         self.reopen_answers();
         for flow in std::mem::take(&mut self.waiting) {
             let mut frames = Vec::new();

@@ -93,6 +93,11 @@ impl Appraisal {
         };
     }
 
+    /// One of its ends is new to the kernel's side: what was decided is told of it, too.
+    pub const fn tell_again(&mut self) {
+        self.told = None;
+    }
+
     /// What the kernel is to be told now, if anything. `session`: a session uses this flow or may begin on
     /// it. `unfinished`: the line that was begun.
     pub fn verdict(

@@ -1,19 +1,25 @@
 //! From ends as single processes see them to flows with both sides.
 //!
 //! A pipe is one inode. A unix stream is two sockets that name each other, a pseudo-terminal is two sides that do. A TCP connection on this host is
-//! two sockets with mirrored addresses; with a remote peer there is only ours. Every flow is found by what
-//! either side calls it.
+//! two sockets with mirrored addresses, of one network namespace or of two (`far.rs`); with a remote peer there is only ours.
+//! Every flow is found by what either side calls it.
+
+mod far;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::RandomState;
 
+use super::said::Said;
 use super::{FlowId, Lane, Side, users::Users};
 use crate::event::{Channel, Direction, End, EndKey, ProcessKey, Transfer, Tuple, UnixNs};
+use far::FarEnds;
+pub use far::Parted;
 
 /// How a flow is called by one of its sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Name {
     Object(EndKey),
-    /// Loopback addresses repeat in every network namespace, others do not (0 then).
+    /// Addresses repeat in network namespaces: whoever makes one gives himself any.
     Tcp(u32, Tuple),
 }
 
@@ -28,6 +34,8 @@ pub struct LaneUse {
     pub sponsors: Users,
     /// Which side's copies are taken, once the first has come.
     source: Option<Direction>,
+    /// Where the reader's copies are taken because bytes were spliced: when that began, or the last of them came.
+    by_reader: Option<UnixNs>,
 }
 
 /// A byte channel with what is known of its two sides.
@@ -54,6 +62,32 @@ pub struct Flow {
     /// Network namespaces of the two sides, where seen (TCP).
     pub namespaces: [Option<u32>; 2],
     netns: u32,
+    /// What side A said and heard, where side B may be in another network namespace.
+    said: Option<Box<Said>>,
+    /// The same of such a side B.
+    far: Option<Box<Said>>,
+}
+
+/// A call on one end whose bytes were copied is told this long after another one on the other end, at most.
+const LATE_NS: u64 = 100_000_000;
+
+impl LaneUse {
+    /// Whether a copy by this side is taken, and whether the lane follows its writer again with it: what the kernel knew of the
+    /// spliced stream is gone then, or it would not copy what is written.
+    fn take(&mut self, time: UnixNs, direction: Direction) -> (bool, bool) {
+        let source = *self.source.get_or_insert(direction);
+        match (self.by_reader, direction) {
+            (Some(_), Direction::Read) => self.by_reader = Some(time),
+            // The reader's copy of this may have been taken.
+            (Some(last), Direction::Write) if last.saturating_add(LATE_NS) <= time => {
+                self.by_reader = None;
+                self.source = Some(direction);
+                return (true, true);
+            }
+            _ => {}
+        }
+        (source == direction, false)
+    }
 }
 
 impl Flow {
@@ -97,11 +131,13 @@ impl Flow {
                 self.keys.map(|key| key.map(Name::Object))
             }
         };
-        let netns = self.netns;
-        let addresses = self
-            .tuple
-            .map_or([None, None], |tuple| [Some(tuple), Some(tuple.mirrored())])
-            .map(|tuple| tuple.map(|tuple| Name::Tcp(netns, tuple)));
+        let netns = [self.netns, self.namespaces[1].unwrap_or(self.netns)];
+        let addresses = self.tuple.map_or([None, None], |tuple| {
+            [
+                Some(Name::Tcp(netns[0], tuple)),
+                Some(Name::Tcp(netns[1], tuple.mirrored())),
+            ]
+        });
         objects.into_iter().chain(addresses).flatten()
     }
 }
@@ -115,6 +151,8 @@ pub struct Arrival {
     pub new_user: bool,
     /// The payload is to be taken: it comes from the side whose copies this lane follows.
     pub taken: bool,
+    /// The lane follows its writer again, and what was said in between may be missing.
+    pub turned: bool,
 }
 
 /// All flows, bounded. When full, the one that was silent longest makes way.
@@ -125,18 +163,24 @@ pub struct FlowTable {
     next: u64,
     flows_max: usize,
     evicted: Vec<FlowId>,
+    /// Ends that may be the other side of a flow of another network namespace.
+    far: FarEnds,
+    /// Of [`Said`].
+    key: RandomState,
 }
 
 impl FlowTable {
-    /// A table of at most `flows_max` flows.
+    /// A table of at most `flows_max` flows. `home`: the host's own network namespace, where known.
     #[must_use]
-    pub fn new(flows_max: usize) -> Self {
+    pub fn new(flows_max: usize, home: Option<u32>) -> Self {
         Self {
             flows: HashMap::new(),
             names: HashMap::new(),
             next: 1,
             flows_max,
             evicted: Vec::new(),
+            far: FarEnds::new(home),
+            key: RandomState::new(),
         }
     }
 
@@ -171,28 +215,43 @@ impl FlowTable {
         std::mem::take(&mut self.evicted)
     }
 
-    /// Takes one call into account. The second value is a flow that this one shows to be over, because its
-    /// name was given to a new object.
-    pub fn arrive(&mut self, time: UnixNs, transfer: &Transfer) -> (Arrival, Option<FlowId>) {
+    /// Takes one call into account; none while it is not clear whether its end belongs to a flow of another network namespace
+    /// (see [`Self::take_released`]). The second value is a flow that this one shows to be over, because its name was given to
+    /// a new object.
+    pub fn arrive(
+        &mut self,
+        time: UnixNs,
+        transfer: &Transfer,
+    ) -> (Option<Arrival>, Option<FlowId>) {
+        if self.is_kept_apart(time, transfer) {
+            return (None, None);
+        }
         let (id, side, replaced) = self.find_or_open(time, &transfer.end);
         let flow = self.flows.get_mut(&id).expect("just found or opened");
         flow.last_used = time;
+        let is_far = flow.far.is_some() && side == Side::B;
         let from = sender(flow.channel, side, transfer.direction);
         let lane = &mut flow.lanes[from.index()];
         let new_user = match transfer.direction {
             Direction::Write => lane.writers.note(transfer.process),
             Direction::Read => lane.readers.note(transfer.process),
         };
-        let taken = transfer.copied || !transfer.payload.is_empty();
-        let taken = taken && *lane.source.get_or_insert(transfer.direction) == transfer.direction;
-        (
-            Arrival {
-                lane: Lane { flow: id, from },
-                new_user,
-                taken,
-            },
-            replaced,
-        )
+        let copied = transfer.copied || !transfer.payload.is_empty();
+        // What the far end has is a copy of what the near one has.
+        let (taken, turned) = if copied && !is_far {
+            lane.take(time, transfer.direction)
+        } else {
+            (false, false)
+        };
+        let lane = Lane { flow: id, from };
+        let is_parted = self.note_said(time, lane, side, transfer);
+        let arrival = Arrival {
+            lane,
+            new_user: new_user && !is_parted,
+            taken,
+            turned,
+        };
+        (Some(arrival), replaced)
     }
 
     /// Notes that a process made one of those that write a lane.
@@ -203,12 +262,13 @@ impl FlowTable {
     }
 
     /// From here on a lane is followed by what its reader copies. True if nothing of it was taken before.
-    pub fn follow_reader(&mut self, lane: Lane) -> bool {
+    pub fn follow_reader(&mut self, time: UnixNs, lane: Lane) -> bool {
         let Some(flow) = self.flows.get_mut(&lane.flow) else {
             return false;
         };
-        let source = &mut flow.lanes[lane.from.index()].source;
-        source.replace(Direction::Read).is_none()
+        let lane = &mut flow.lanes[lane.from.index()];
+        lane.by_reader = Some(time);
+        lane.source.replace(Direction::Read).is_none()
     }
 
     /// The lane that a read or write of this end uses, if the flow is known.
@@ -216,7 +276,9 @@ impl FlowTable {
     pub fn lane_of(&self, end: &End, direction: Direction) -> Option<Lane> {
         let (id, side) = self.find(end)?;
         let flow = self.flows.get(&id)?;
-        Some(Lane {
+        // The near end says itself what ends.
+        let is_far = flow.far.is_some() && side == Side::B;
+        (!is_far).then_some(Lane {
             flow: id,
             from: sender(flow.channel, side, direction),
         })
@@ -236,6 +298,7 @@ impl FlowTable {
                 self.names.remove(&name);
             }
         }
+        self.far.forget_flow(&flow);
         Some(flow)
     }
 
@@ -289,11 +352,14 @@ impl FlowTable {
             ending: false,
             pinned: false,
             namespaces: [Some(end.netns).filter(|netns| *netns != 0), None],
-            netns: scope(end),
+            netns: end.netns,
+            said: far::may_be_far(end).then(|| Box::new(Said::new(&self.key))),
+            far: None,
         };
         for name in flow.names() {
             self.names.insert(name, id);
         }
+        self.far.note_flow(&flow);
         self.flows.insert(id, flow);
         id
     }
@@ -323,18 +389,11 @@ const fn sender(channel: Channel, side: Side, direction: Direction) -> Side {
     }
 }
 
-fn scope(end: &End) -> u32 {
-    match end.tuple {
-        Some(tuple) if tuple.remote.ip().is_loopback() => end.netns,
-        _ => 0,
-    }
-}
-
 fn names_of(end: &End) -> [Option<Name>; 2] {
     match end.channel {
         Channel::Pipe => [Some(Name::Object(end.key)), None],
         Channel::Unix | Channel::Pty => [Some(Name::Object(end.key)), end.peer.map(Name::Object)],
-        Channel::Tcp => [end.tuple.map(|tuple| Name::Tcp(scope(end), tuple)), None],
+        Channel::Tcp => [end.tuple.map(|tuple| Name::Tcp(end.netns, tuple)), None],
     }
 }
 

@@ -309,6 +309,12 @@ impl Session {
         self.waiting.contains(id)
     }
 
+    /// Whether any request waits.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Takes an answer of the server. Gives the method it answers, or none when nothing waits for it.
     pub fn response(
         &mut self,

@@ -5,6 +5,7 @@
 //! Answers may arrive here before their requests, because calls are reported when they return: those are
 //! kept for a moment.
 
+mod asking;
 mod doubt;
 mod ends;
 mod pairing;
@@ -16,9 +17,10 @@ use super::message::{Id, Kind, Message, Notification, Request, Response};
 use super::session::SessionNumber;
 use super::signature::{Mark, Sign};
 use super::table::{Answer, SessionTable, witness};
-use crate::event::{Channel, ProcessKey, UnixNs};
+use crate::event::{Channel, LossReason, ProcessKey, UnixNs};
 use crate::flow::{FlowId, FlowTable, Lane};
 use crate::observation::{Evidence, Quality, Source, Transport};
+use asking::Asking;
 use pairing::{is_closed, rank, reversed, server};
 
 /// Answers that wait for their request.
@@ -26,8 +28,10 @@ const EARLY_MAX: usize = 64;
 /// Beginnings of sessions that such an answer is held against; past this it is looked at once a tick, as those that are not
 /// certain: whoever begins and begins does not keep us busy.
 const EARLY_TRIES_MAX: u8 = 4;
-/// How long after the client's end of stream a server may still answer.
+/// How long after the client's end of stream a session goes on that waits for nothing: reports may be late.
 const CLOSING_NS: u64 = 3_000_000_000;
+/// How long after the client's end of stream a server may still answer: it may be slow, or only now be started.
+const ANSWERING_NS: u64 = 60_000_000_000;
 /// Sessions that have a request and no answer yet; past this the client that has most of them loses its oldest.
 const UNPAIRED_MAX: usize = 256;
 /// How long it is remembered that a client lost sessions in this way, and of how many: an answer that may be one to what was
@@ -75,11 +79,13 @@ impl Early {
 pub struct Stdio {
     lanes: HashMap<Lane, (SessionNumber, Role)>,
     unpaired: Vec<Unpaired>,
+    /// Their lanes.
+    asking: Asking,
     /// Clients that lost sessions without an answer, and until when that counts.
     crowds: HashMap<ProcessKey, UnixNs>,
     early: VecDeque<Early>,
-    /// Sessions whose client will send no more, and until when answers may still come.
-    closing: Vec<(UnixNs, SessionNumber)>,
+    /// Sessions whose client sends no more, and since when; the oldest comes first. Answers may still come.
+    closing: VecDeque<(UnixNs, SessionNumber)>,
     /// Lanes that carry what only a server says after what only a client says: somebody passes a recording on.
     quoting: VecDeque<Lane>,
     /// What a lane said since it answered what it had asked itself, before anybody else did.
@@ -201,7 +207,7 @@ impl Stdio {
 
     /// Tries again to find the requests of early answers, and forgets those that nobody asked for.
     pub fn tick(&mut self, now: UnixNs, flows: &FlowTable, sessions: &mut SessionTable) {
-        self.unpaired.retain(|unpaired| {
+        self.keep_unpaired(|unpaired| {
             sessions
                 .get(unpaired.session)
                 .is_some_and(|session| !session.ended)
@@ -209,20 +215,36 @@ impl Stdio {
         self.crowds.retain(|_, until| *until > now);
         self.settle_due(now, flows, sessions);
         self.retry_early(now, flows, sessions);
-        let (over, closing) = self.closing.drain(..).partition(|(until, _)| *until <= now);
-        self.closing = closing;
-        let over: Vec<(UnixNs, SessionNumber)> = over;
-        for (until, number) in over {
-            self.over(until, number, sessions);
-        }
+        self.end_closing(now, sessions);
     }
 
     /// Whether this lane has requests of a session that got no answer yet.
     #[must_use]
     pub fn is_unpaired(&self, lane: Lane) -> bool {
-        self.unpaired
-            .iter()
-            .any(|unpaired| unpaired.requests == lane)
+        self.asking.contains(lane)
+    }
+
+    /// A lane has other users than before.
+    pub fn users_changed(&mut self, lane: Lane, flows: &FlowTable) {
+        if self.asking.contains(lane) {
+            self.asking.note(lane, flows);
+        }
+    }
+
+    /// Users of any lane were forgotten.
+    pub fn users_forgotten(&mut self, flows: &FlowTable) {
+        self.asking.note_all(flows);
+    }
+
+    fn keep_unpaired(&mut self, keep: impl Fn(&Unpaired) -> bool) {
+        let asking = &mut self.asking;
+        self.unpaired.retain(|unpaired| {
+            let kept = keep(unpaired);
+            if !kept {
+                asking.forget(unpaired.requests);
+            }
+            kept
+        });
     }
 
     /// Nothing waits for time to pass.
@@ -235,23 +257,31 @@ impl Stdio {
     #[must_use]
     pub fn may_answer(&self, flow: FlowId, flows: &FlowTable) -> bool {
         use crate::flow::Side;
-        self.unpaired.iter().any(|unpaired| {
-            [Side::A, Side::B]
-                .into_iter()
-                .any(|from| reversed(flows, unpaired.requests, Lane { flow, from }).is_some())
-        })
+        [Side::A, Side::B]
+            .into_iter()
+            .any(|from| self.asking.may_answer(Lane { flow, from }, flows))
     }
 
     /// Forgets a session's lanes.
     pub fn forget(&mut self, number: SessionNumber) {
         self.lanes.retain(|_, (session, _)| *session != number);
-        self.unpaired.retain(|unpaired| unpaired.session != number);
+        self.keep_unpaired(|unpaired| unpaired.session != number);
     }
 
     /// The flows that carry a session.
     pub fn flows_of(&self, number: SessionNumber) -> impl Iterator<Item = FlowId> + '_ {
         let own = move |(_, (session, _)): &(&Lane, &(SessionNumber, Role))| *session == number;
         self.lanes.iter().filter(own).map(|(lane, _)| lane.flow)
+    }
+
+    /// Whether a flow carries this session.
+    #[must_use]
+    pub fn carries(&self, number: SessionNumber, flow: FlowId) -> bool {
+        use crate::flow::Side;
+        [Side::A, Side::B].into_iter().any(|from| {
+            let bound = self.lanes.get(&Lane { flow, from });
+            bound.is_some_and(|(session, _)| *session == number)
+        })
     }
 
     /// Whether a flow carries a session or the beginning of one.
@@ -261,6 +291,17 @@ impl Stdio {
         [Side::A, Side::B]
             .into_iter()
             .any(|from| self.lanes.contains_key(&Lane { flow, from }))
+    }
+
+    /// Whether a flow carries a session of which requests wait for their answers.
+    #[must_use]
+    pub fn awaits(&self, flow: FlowId, sessions: &SessionTable) -> bool {
+        use crate::flow::Side;
+        [Side::A, Side::B].into_iter().any(|from| {
+            let bound = self.lanes.get(&Lane { flow, from });
+            let session = bound.and_then(|(number, _)| sessions.get(*number));
+            session.is_some_and(|session| !session.ended && session.is_waiting())
+        })
     }
 
     fn bound(&mut self, lane: Lane, sessions: &SessionTable) -> Option<(SessionNumber, Role)> {
@@ -293,6 +334,7 @@ impl Stdio {
             session: number,
             requests: lane,
         });
+        self.asking.note(lane, flows);
         self.lanes.insert(lane, (number, Role::FromClient));
         self.take_from_client(time, lane, number, message, flows, sessions);
         self.retry_sure(time, lane, flows, sessions);
@@ -359,6 +401,9 @@ impl Stdio {
         for early in std::mem::take(&mut self.early) {
             if !is_late(early.time, now) {
                 self.message(early.time, early.lane, early.message, flows, sessions);
+            } else if early.message.marks.is_decisive() && !self.quoting.contains(&early.lane) {
+                // Only a server of MCP says this, and nobody was seen to ask.
+                sessions.lose(LossReason::RequestUnread, 1);
             }
         }
     }
@@ -514,7 +559,7 @@ impl Stdio {
         flows: &FlowTable,
         sessions: &mut SessionTable,
     ) {
-        self.unpaired.retain(|unpaired| unpaired.session != number);
+        self.keep_unpaired(|unpaired| unpaired.session != number);
         self.lanes.insert(answers, (number, Role::FromServer));
         sessions.claim_flow(requests.flow);
         sessions.claim_flow(answers.flow);

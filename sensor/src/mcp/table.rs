@@ -106,6 +106,15 @@ impl SessionTable {
         }
     }
 
+    /// These processes are not the client's or the server's, as far as is known.
+    pub fn disown(&mut self, number: SessionNumber, processes: &[ProcessKey]) {
+        if let Some(session) = self.change(number) {
+            let is_other = |process: &ProcessKey| !processes.contains(process);
+            session.client = session.client.filter(is_other);
+            session.server = session.server.filter(is_other);
+        }
+    }
+
     /// Bytes of a session's streams were lost; see [`Session::gap`].
     pub fn gap(&mut self, number: SessionNumber, answers: bool, exchange: Option<ExchangeKey>) {
         if let Some(session) = self.change(number) {

@@ -4,50 +4,61 @@ use std::cmp::Reverse;
 
 use super::{Output, Pipeline, SWEEP_NS};
 use crate::event::{Channel, EndKey, FlowVerdict, LossReason, UnixNs};
-use crate::flow::decoder::Reading;
-use crate::flow::{Flow, FlowId, Lane, LaneUse, Side};
+use crate::flow::{Flow, FlowId, Lane, Side};
+use crate::mcp::session::SessionNumber;
 
 /// A pipe or local socket that nobody used for so long and that is no session's is forgotten, here and in the kernel: the
 /// process that made it may live on, and nobody tells when it closed it. If it is used again, that is a new flow.
 const IDLE_NS: u64 = 60_000_000_000;
-
-/// Lanes whose answers are looked for in one turn; the others wait for the next request.
-const REOPENED_MAX: usize = 64;
+/// A flow of which one side has ended, or both are unknown, is kept for so long while requests on it wait for their answers:
+/// a server may be slow, or only now be started.
+const AWAITED_NS: u64 = 60_000_000_000;
 
 impl Pipeline {
-    /// Lanes that will carry answers may have been given up after a banner: looks at them again, once a turn
-    /// for all lanes with requests.
-    pub(super) fn reopen_answers(&mut self) {
-        let lanes = std::mem::take(&mut self.reopening);
-        let users: Vec<LaneUse> = lanes
-            .into_iter()
-            .filter(|lane| self.stdio.is_unpaired(*lane))
-            .filter_map(|lane| Some(self.flows.get(lane.flow)?.lane(lane.from).clone()))
-            .take(REOPENED_MAX)
-            .collect();
-        if users.is_empty() {
-            return;
+    /// Flows that made way are over.
+    pub(super) fn note_evicted(&mut self, time: UnixNs) {
+        let evicted = self.flows.take_evicted();
+        self.lose(LossReason::TableFull, evicted.len() as u64);
+        for flow in evicted {
+            self.flow_ended(time, flow);
         }
-        let goes_back = |lane: &LaneUse| {
-            let back = |asks: &LaneUse| {
-                lane.writers.meets(&asks.readers) || lane.readers.meets(&asks.writers)
-            };
-            users.iter().any(back)
-        };
-        let back: Vec<FlowId> = self
-            .flows
-            .iter()
-            .filter(|flow| flow.lanes.iter().any(goes_back))
-            .map(|flow| flow.id)
-            .collect();
-        for flow in back {
-            if let Some(reader) = self.readers.get_mut(&flow)
-                && reader.decoder.reading() == Reading::Closed
-            {
-                reader.appraisal.renew();
-                reader.decoder.reopen();
+    }
+
+    /// The other side of a flow became known, or turned out to be somebody else's.
+    pub(super) fn note_far_sides(&mut self) {
+        for flow in self.flows.take_joined() {
+            if let Some(reader) = self.readers.get_mut(&flow) {
+                reader.appraisal.tell_again();
                 self.waiting.insert(flow);
             }
+            self.users_changed(flow);
+        }
+        for parted in self.flows.take_parted() {
+            self.lose(LossReason::EndsDiffer, u64::from(parted.lost));
+            self.users_changed(parted.flow);
+            let carried: Vec<SessionNumber> = (self.sessions.iter())
+                .filter(|session| {
+                    session.http.flow == Some(parted.flow)
+                        || self.stdio.carries(session.number, parted.flow)
+                })
+                .map(|session| session.number)
+                .collect();
+            for number in carried {
+                self.sessions.disown(number, &parted.processes);
+            }
+        }
+    }
+
+    pub(super) fn users_changed(&mut self, flow: FlowId) {
+        for from in [Side::A, Side::B] {
+            self.stdio.users_changed(Lane { flow, from }, &self.flows);
+        }
+    }
+
+    /// Takes the calls of ends that turned out to have a flow of their own.
+    pub(super) fn take_released(&mut self, output: &mut Output) {
+        while let Some((time, transfer)) = self.flows.take_released() {
+            self.transfer(time, &transfer, output);
         }
     }
 
@@ -105,6 +116,7 @@ impl Pipeline {
         if verdict == FlowVerdict::NotMcp {
             reader.decoder.close();
             reader.closed_at = flow.last_used;
+            self.reopening.closed(id);
         }
         output
             .judgements
@@ -138,15 +150,22 @@ impl Pipeline {
             && !self.http.uses(flow.id)
     }
 
+    fn is_awaited(&self, now: UnixNs, flow: &Flow) -> bool {
+        flow.last_used.saturating_add(AWAITED_NS) > now
+            && (self.stdio.awaits(flow.id, &self.sessions) || self.http.uses(flow.id))
+    }
+
     /// Forgets flows that nobody uses any more, and those that have ended: pipes tell nobody when they go.
     pub(super) fn sweep_flows(&mut self, now: UnixNs, output: &mut Output) {
         let exited = std::mem::take(&mut self.exited);
         self.flows.forget_users(&exited);
+        self.stdio.users_forgotten(&self.flows);
         let over: Vec<FlowId> = self
             .flows
             .iter()
             .filter(|flow| flow.last_used.saturating_add(SWEEP_NS) <= now)
             .filter(|flow| flow.ending || flow.is_deserted() || self.is_forgotten(now, flow))
+            .filter(|flow| !self.is_awaited(now, flow))
             .map(|flow| flow.id)
             .collect();
         for id in over {

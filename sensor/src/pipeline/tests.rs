@@ -562,6 +562,56 @@ fn a_session_that_is_quiet_for_hours_goes_on() {
 }
 
 #[test]
+fn flows_that_were_given_up_are_looked_at_some_at_a_time_and_only_when_somebody_begins_to_ask() {
+    const FLOWS: u64 = 5000;
+    let mut run = Run::new();
+    let noise = vec![0; 100];
+    for inode in 0..FLOWS {
+        run.push(moved(OTHER, 10_000 + inode, Direction::Write, 0, &noise));
+    }
+    // The last one is what the server says on its way up.
+    run.push(moved(SERVER, ANSWERS, Direction::Write, 0, &noise));
+    assert_eq!(run.last_verdict(ANSWERS), Some(FlowVerdict::NotMcp));
+    assert_eq!(run.pipeline.reopening.closed_count() as u64, FLOWS + 1);
+    assert_eq!(run.pipeline.reopen_answers(), 0, "nobody asks");
+    run.push(moved(SERVER, ASKS, Direction::Read, 0, b""));
+    run.push(moved(
+        CLIENT,
+        ASKS,
+        Direction::Write,
+        0,
+        INITIALIZE.as_bytes(),
+    ));
+    let mut turns = Vec::new();
+    while !run.pipeline.reopening.is_done() {
+        turns.push(run.pipeline.reopen_answers());
+    }
+    assert!(
+        turns.len() > 2 && turns.iter().all(|flows| *flows <= 2048),
+        "{turns:?}"
+    );
+    assert_eq!(turns.iter().sum::<usize>() as u64, FLOWS + 1);
+    assert_eq!(run.pipeline.reopening.closed_count() as u64, FLOWS);
+    let list = "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/list\"}\n";
+    run.push(moved(CLIENT, ASKS, Direction::Write, 0, list.as_bytes()));
+    assert!(run.pipeline.reopening.is_done(), "it asked before");
+    run.answer(0, INITIALIZED);
+    assert_eq!(run.sessions().len(), 1);
+}
+
+/// Who writes the answers may come to a flow that was given up after the request.
+#[test]
+fn a_new_writer_reopens_what_may_answer() {
+    let mut run = Run::new();
+    let noise = vec![0; 100];
+    run.event(moved(OTHER, ANSWERS, Direction::Write, 0, &noise));
+    run.ask(INITIALIZE);
+    assert!(run.pipeline.reopening.closed_count() == 1);
+    run.answer(0, INITIALIZED);
+    assert_eq!(run.sessions().len(), 1);
+}
+
+#[test]
 fn what_was_known_of_sessions_that_are_over_is_forgotten() {
     let mut run = Run::new();
     for number in 0..200 {
@@ -605,4 +655,5 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
 }
 
 mod kept;
+mod slow;
 mod unix;

@@ -112,6 +112,60 @@ fn says_gap(session: &Session) -> bool {
         .any(|evidence| evidence.fact.contains("could be read"))
 }
 
+/// A writer that spliced once: from then on its reader is copied, until the kernel forgets that.
+#[test]
+fn what_is_written_after_a_splice_is_read_again_once_the_kernel_has_forgotten_it() {
+    let mut run = Run::new();
+    let spliced = |text: &str| Transfer {
+        process: CLIENT,
+        thread: CLIENT.pid,
+        fd: None,
+        end: End {
+            key: EndKey {
+                device: 9,
+                inode: 100,
+            },
+            channel: Channel::Pipe,
+            peer: None,
+            tuple: None,
+            netns: 0,
+        },
+        direction: Direction::Write,
+        entered: 0,
+        lost_before: 0,
+        length: text.len() as u64,
+        payload: Vec::new(),
+        copied: false,
+    };
+    let text = call(1, "spliced") + "\n";
+    run.event(Body::Spliced(spliced(&text)));
+    run.event(Body::Transfer(Transfer {
+        process: SERVER,
+        thread: SERVER.pid,
+        direction: Direction::Read,
+        payload: text.clone().into_bytes(),
+        copied: true,
+        ..spliced(&text)
+    }));
+    run.answer(0, &(result(1) + "\n"));
+    run.now += 1_000_000_000;
+    run.ask(0, &(call(2, "written") + "\n"));
+    run.answer(0, &(result(2) + "\n"));
+    let (calls, session) = run.end();
+    let told: Vec<_> = calls
+        .iter()
+        .map(|call| (call.name.as_deref(), call.status))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("spliced"), CallStatus::Ok),
+            (Some("written"), CallStatus::Ok)
+        ]
+    );
+    assert!(says_gap(&session), "something may be missing");
+}
+
 #[test]
 fn without_a_loss_an_unanswered_call_is_just_that() {
     let mut run = Run::new();

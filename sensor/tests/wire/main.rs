@@ -8,6 +8,7 @@ mod http_losses;
 mod legacy_sse;
 mod losses;
 mod modern;
+mod namespaces;
 mod places;
 mod quotes;
 mod recording;

@@ -91,6 +91,10 @@ impl Waiting {
         self.by_id.contains_key(id)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// An `initialize` is among them.
     pub(super) const fn is_handshaking(&self) -> bool {
         self.handshakes > 0

@@ -1,6 +1,6 @@
 //! When a session over lines is over: its server's last word ends it, its client's only announces that.
 
-use super::{CLOSING_NS, Role, Stdio, UNPAIRED_MAX};
+use super::{ANSWERING_NS, CLOSING_NS, Role, Stdio, UNPAIRED_MAX};
 use crate::event::UnixNs;
 use crate::flow::{FlowId, FlowTable, Lane, Side};
 use crate::mcp::session::SessionNumber;
@@ -47,10 +47,26 @@ impl Stdio {
         if self.closing.iter().any(|(_, closing)| *closing == number) {
             return;
         }
-        if self.closing.len() >= UNPAIRED_MAX {
-            return self.over(time, number, sessions);
+        if self.closing.len() >= UNPAIRED_MAX
+            && let Some((_, oldest)) = self.closing.pop_front()
+        {
+            sessions.count_dropped(u64::from(is_waiting(oldest, sessions)));
+            self.over(time, oldest, sessions);
         }
-        self.closing.push((time.saturating_add(CLOSING_NS), number));
+        self.closing.push_back((time, number));
+    }
+
+    /// Sessions are over whose client said its last word some time ago, and whose server nothing more.
+    pub(super) fn end_closing(&mut self, now: UnixNs, sessions: &mut SessionTable) {
+        for (since, number) in std::mem::take(&mut self.closing) {
+            let waits = is_waiting(number, sessions);
+            let until = since.saturating_add(if waits { ANSWERING_NS } else { CLOSING_NS });
+            if until <= now {
+                self.over(until, number, sessions);
+            } else {
+                self.closing.push_back((since, number));
+            }
+        }
     }
 
     /// A flow is gone.
@@ -75,4 +91,10 @@ impl Stdio {
             }
         }
     }
+}
+
+fn is_waiting(number: SessionNumber, sessions: &SessionTable) -> bool {
+    sessions
+        .get(number)
+        .is_some_and(|session| !session.ended && session.is_waiting())
 }
