@@ -31,6 +31,7 @@ use crate::process::listeners::{Listeners, Place};
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
 use crate::statement::Known;
+use crate::timeline::Timeline;
 use telling::Told;
 
 /// Bounds of the tables. What has to make way is counted under `table_full`.
@@ -123,6 +124,8 @@ pub struct Pipeline {
     known: Known,
     counters: Counters,
     swept: UnixNs,
+    /// What times of events are on the wall clock.
+    timeline: Timeline,
     limits: Limits,
     /// Bytes kept of unfinished messages, over all flows.
     pending_bytes: usize,
@@ -161,10 +164,17 @@ impl Pipeline {
             known: Known::default(),
             counters: Counters::default(),
             swept: 0,
+            timeline: Timeline::default(),
             limits,
             pending_bytes: 0,
             unjudged: false,
         }
+    }
+
+    /// How the wall clock was set so far. Times of events, and those that are given here, are on a clock that nobody sets; what is
+    /// stated says what the wall clock showed.
+    pub fn keep_time(&mut self, timeline: &Timeline) {
+        self.timeline.clone_from(timeline);
     }
 
     /// Takes one event. What it changes is stated by [`Self::state`], so that a burst is stated once.

@@ -262,7 +262,7 @@ impl Pipeline {
                 .process(process, &self.processes, &mut *self.host)
         });
         output.observations.push(Observation {
-            time: now,
+            time: self.timeline.wall(now),
             body: Body::Listener(Listener {
                 process,
                 ..told.listener.clone()
@@ -285,7 +285,8 @@ impl Pipeline {
         let (process, opener) = (state.process, state.opener);
         let mut evidence = evidence(&state);
         let paths: Vec<String> = state.paths.iter().map(|path| redact::url(path)).collect();
-        let (mcp, opened) = (state.mcp, state.opened);
+        let opened = state.opened.map(|opened| self.timeline.wall(opened));
+        let mcp = state.mcp;
         if let Some(opener) = opener.filter(|opener| Some(*opener) != process) {
             let opener = self.known.process(opener, &self.processes, &mut *self.host);
             let exe = opener.exe.as_deref().unwrap_or("an unknown program");

@@ -173,7 +173,8 @@ impl Pipeline {
             .evidence
             .extend(place.and_then(|place| named(&place)));
         let body = Body::Session(Box::new(stated.clone()));
-        output.observations.push(Observation { time: now, body });
+        let time = self.timeline.wall(now);
+        output.observations.push(Observation { time, body });
         self.tell_calls(number, &id, output);
         if ended {
             // Its tools are told while it is still known.
@@ -217,14 +218,13 @@ impl Pipeline {
                 number: call.number,
                 error_text: call.error_text,
             });
-            output.observations.push(Observation {
-                time: call.time,
-                body,
-            });
+            let time = self.timeline.wall(call.time);
+            output.observations.push(Observation { time, body });
         }
     }
 
     fn tell_tools(&mut self, now: UnixNs, output: &mut Output) {
+        let time = self.timeline.wall(now);
         for (number, tools) in self.sessions.take_tool_lists() {
             let told = self.told.sessions.get(&number);
             let Some(server) = told.and_then(|told| told.last.server.key.clone()) else {
@@ -248,10 +248,10 @@ impl Pipeline {
                     server: server.clone(),
                     tool: name,
                     digest: tool.digest.to_string(),
-                    first: now,
+                    first: time,
                     previous: previous.map(|digest| digest.to_string()),
                 });
-                output.observations.push(Observation { time: now, body });
+                output.observations.push(Observation { time, body });
             }
         }
     }
@@ -278,6 +278,7 @@ impl Pipeline {
             host: &mut *self.host,
             host_name: &self.host_name,
             known: &mut self.known,
+            timeline: &self.timeline,
             client_served,
         };
         Split {

@@ -12,4 +12,5 @@ mod places;
 mod quotes;
 mod recording;
 mod sharing;
+mod steps;
 mod stress;
