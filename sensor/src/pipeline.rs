@@ -226,7 +226,7 @@ impl Pipeline {
         self.tell(now, output);
         self.tell_listeners(now, false, output);
         let evicted = self.processes.take_evicted() + self.sessions.take_evicted();
-        let dropped = self.listeners.take_dropped();
+        let dropped = self.listeners.take_dropped() + self.known.take_lightened();
         self.lose(LossReason::TableFull, evicted + dropped);
         for (reason, count) in self.sessions.take_lost() {
             self.lose(reason, count);

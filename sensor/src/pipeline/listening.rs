@@ -14,6 +14,7 @@ use crate::observation::{
     self, Body, Evidence, Listener, ListenerMcp, ListenerState, Observation, Quality, Source,
 };
 use crate::process::listeners::{Address, Found, Place, State};
+use crate::process::table::ImageNumber;
 use crate::redact;
 
 /// How long a listener without MCP must have been there: most of the short-lived ones are tests.
@@ -45,7 +46,7 @@ pub(super) struct ListenersTold {
 #[derive(PartialEq)]
 struct Told {
     process: Option<ProcessKey>,
-    exe: Option<String>,
+    image: Option<ImageNumber>,
     /// Without its process.
     listener: Listener,
 }
@@ -237,10 +238,10 @@ impl Pipeline {
                 let Some(listener) = self.listener(place) else {
                     return;
                 };
-                let exe = self.image_of(process);
+                let image = process.and_then(|process| self.processes.image_number(process));
                 let fresh = Told {
                     process,
-                    exe,
+                    image,
                     listener,
                 };
                 if !again && self.told.listeners.told.get(place) == Some(&fresh) {
@@ -273,10 +274,6 @@ impl Pipeline {
             self.told.listeners.told.insert(place.clone(), told);
             self.told.listeners.put(due, place.clone());
         }
-    }
-
-    fn image_of(&self, process: Option<ProcessKey>) -> Option<String> {
-        self.processes.image(process?)?.exe.clone()
     }
 
     /// What is known of a place, but for its process.

@@ -38,6 +38,7 @@ pub(super) struct Told {
 struct ToldSession {
     id: SessionId,
     outline: Outline,
+    /// Without the arguments of its processes: those are kept once, in what is known of processes.
     last: observation::Session,
     time: UnixNs,
     /// Where its server listens was told, too.
@@ -129,6 +130,7 @@ impl Pipeline {
             .collect();
         for (number, id, rev, served) in told {
             let stated = self.sources(served).session_of(number, id, rev);
+            let stated = stated.map(without_arguments);
             let known = self.told.sessions.get(&number);
             if let (Some(stated), Some(known)) = (stated, known)
                 && (stated.judgement != known.last.judgement || stated.server != known.last.server)
@@ -173,6 +175,7 @@ impl Pipeline {
             .evidence
             .extend(place.and_then(|place| named(&place)));
         let body = Body::Session(Box::new(stated.clone()));
+        let stated = without_arguments(stated);
         let time = self.timeline.wall(now);
         output.observations.push(Observation { time, body });
         self.tell_calls(number, &id, output);
@@ -304,6 +307,14 @@ impl Split<'_> {
         let session = self.sessions.get(number)?;
         Some(self.sources.session(session, id, rev))
     }
+}
+
+fn without_arguments(mut stated: observation::Session) -> observation::Session {
+    let sides = [&mut stated.client.process, &mut stated.server.process];
+    for process in sides.into_iter().flatten() {
+        process.argv = Vec::new();
+    }
+    stated
 }
 
 /// Unique over hosts, boots and time, and the same whenever the same session is stated.
