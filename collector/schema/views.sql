@@ -311,7 +311,7 @@ SELECT
     f.last_seen AS last_seen, -- When it was last seen.
     f.opened AS opened, -- When it was opened, the last time.
     f.closed AS closed, -- When it was closed; null while it is open.
-    f.reason AS closed_reason, -- Why: gone, approved, sanctioned, unknown, returned, stopped; null while it is open.
+    f.reason AS closed_reason, -- Why: gone, approved, sanctioned, unknown, returned; null while it is open.
     f.number AS changes, -- How often it was opened, changed or closed: rows of finding_history.
     k.calls_itself AS calls_itself, -- Where the subject is a server known by its content alone (bin:…): the name it gives itself, its own word; else null.
     k.program AS program -- The same: its program, or the script where that is an interpreter, as last seen.

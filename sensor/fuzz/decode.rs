@@ -141,7 +141,7 @@ pub(crate) fn record(bytes: &[u8]) {
     /// More than there are kinds.
     const KINDS: usize = 16;
     let clock = Clock::from_offset(1);
-    let _ = kernel::decode(bytes, clock);
+    let _ = kernel::decode(bytes, &clock);
     let (kind, bytes) = split(bytes);
     let length = size_of::<Header>() + bytes.len();
     let record = [
@@ -152,7 +152,7 @@ pub(crate) fn record(bytes: &[u8]) {
         bytes,
     ]
     .concat();
-    if let Some(event) = kernel::decode(&record, clock) {
+    if let Some(event) = kernel::decode(&record, &clock) {
         if let Body::Transfer(transfer) = &event.body {
             // A packet's end may be added.
             assert!(transfer.payload.len() <= bytes.len() + 1);
@@ -160,7 +160,7 @@ pub(crate) fn record(bytes: &[u8]) {
         assert_eq!(event.time, 1);
     }
     for cut in [0, length / 2, length - 1] {
-        assert!(kernel::decode(&record[..cut], clock).is_none(), "{cut}");
+        assert!(kernel::decode(&record[..cut], &clock).is_none(), "{cut}");
     }
 }
 

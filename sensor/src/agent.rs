@@ -105,6 +105,7 @@ impl Agent {
         let mut output = Output::default();
         before
             .into_iter()
+            .flatten()
             .for_each(|event| pipeline.push(event, &mut output));
         let mut coverage = coverage_of(&source.hooks());
         let gaps = gaps.into_iter();
@@ -143,7 +144,8 @@ impl Agent {
         let mut output = Output::default();
         self.drain(&mut output)?;
         self.note_misses();
-        self.pipeline.finish(now(), &mut output);
+        let now = self.source.clock().now();
+        self.pipeline.finish(now, &mut output);
         self.apply(output, sink)?;
         let stats = self.stats(sink);
         sink.take(stats)
@@ -162,6 +164,7 @@ impl Agent {
             .source
             .read(wait, &mut events)
             .context("cannot read events")?;
+        self.pipeline.keep_time(self.source.clock().timeline());
         self.note_losses();
         let mut output = Output::default();
         for event in events {
@@ -169,7 +172,8 @@ impl Agent {
             // A verdict is worth most while the flow is young.
             self.judge(&mut output);
         }
-        self.pipeline.state(now(), &mut output);
+        let now = self.source.clock().now();
+        self.pipeline.state(now, &mut output);
         self.apply(output, sink)?;
         if self.passes_at.elapsed() >= PASSES_RENEWED {
             self.passes_at = Instant::now();
@@ -197,7 +201,7 @@ impl Agent {
     fn note_losses(&mut self) {
         let lost = self.source.lost_of_any_stream();
         if lost > self.lost {
-            self.pipeline.gap(now());
+            self.pipeline.gap(self.source.clock().now());
         }
         self.lost = lost;
     }
@@ -206,7 +210,7 @@ impl Agent {
     fn note_misses(&mut self) {
         let missed = self.source.recursion_misses();
         if missed > self.missed {
-            self.pipeline.gap(now());
+            self.pipeline.gap(self.source.clock().now());
         }
         self.missed = missed;
     }
@@ -225,7 +229,7 @@ impl Agent {
         for Gone { hook, again } in gone {
             tracing::error!(hook, ?again, "a probe was detached by somebody else");
             let missed = Event {
-                time: now(),
+                time: self.source.clock().now(),
                 body: event::Body::Lost {
                     reason: LossReason::ProbeDetached,
                     count: 1,
@@ -256,6 +260,7 @@ impl Agent {
                 .source
                 .read(Duration::ZERO, &mut events)
                 .context("cannot read events")?;
+            self.pipeline.keep_time(self.source.clock().timeline());
             self.note_losses();
             events
                 .into_iter()
@@ -360,6 +365,7 @@ pub(crate) fn of_host(what: &str, state: CoverageState, reason: String) -> Obser
     }
 }
 
+/// What the wall clock shows: what is stated outside the pipeline is stated at once.
 fn now() -> UnixNs {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

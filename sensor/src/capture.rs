@@ -23,7 +23,7 @@ mod table;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd as _, IntoRawFd as _, OwnedFd};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use pnet_datalink::{Channel as Link, ChannelType, Config, DataLinkReceiver, NetworkInterface};
 
@@ -33,6 +33,7 @@ use crate::event::{
 };
 use crate::flow::Side;
 use crate::host;
+use crate::kernel::clock::Clock;
 use crate::kernel::packet;
 pub use crate::kernel::packet::PacketError;
 use listeners::Listeners;
@@ -61,6 +62,8 @@ const GATHER: Duration = Duration::from_millis(2);
 const PROCESSES_EVERY: Duration = Duration::from_secs(2);
 /// `ETH_P_ALL` (linux/if_ether.h): the filter chooses.
 const ALL_PROTOCOLS: u16 = 0x0003;
+/// The oldest stamp of a packet that is believed: as long as a reader that gets no processor may leave it in the buffer.
+const STAMP_AGE_NS: u64 = 10_000_000_000;
 /// Names of interfaces that are shown; all are captured on.
 const INTERFACES_SHOWN: usize = 32;
 
@@ -92,6 +95,7 @@ pub struct Capture {
     processes: Processes,
     listeners: Listeners,
     processes_looked: Instant,
+    clock: Clock,
     netns: u32,
     own_pid: u32,
 }
@@ -138,6 +142,7 @@ impl Capture {
             processes: Processes::default(),
             listeners: Listeners::new(netns),
             processes_looked: Instant::now(),
+            clock: Clock::measure(),
             netns,
             own_pid: std::process::id(),
         })
@@ -154,12 +159,13 @@ impl Capture {
         } else {
             timeout.min(LOOK_EVERY)
         };
+        self.follow_clock();
+        let now = self.clock.now();
         if self.listeners.is_due() {
             let sockets = self.sockets.listening();
-            self.listeners
-                .look(now(), &sockets, &self.processes, events);
+            self.listeners.look(now, &sockets, &self.processes, events);
         }
-        self.listeners.search(now(), &mut self.processes, events);
+        self.listeners.search(now, &mut self.processes, events);
         if packet::wait(self.socket.as_fd(), wait)? {
             let before = self.held.len();
             self.take_packets()?;
@@ -168,9 +174,9 @@ impl Capture {
             }
             let dropped = packet::take_drops(self.socket.as_fd())?;
             // After what was taken: a call that began just now may be among what was dropped.
-            self.lose(now(), LossReason::CaptureFull, dropped, events);
+            self.lose(self.clock.now(), LossReason::CaptureFull, dropped, events);
         }
-        let now = now();
+        let now = self.clock.now();
         let mut seen = Vec::new();
         self.table.tick(now, &mut seen);
         self.hold(now, seen);
@@ -188,7 +194,7 @@ impl Capture {
 
     /// Tells what still waits, with what is known of it.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
-        self.settle(now(), Duration::ZERO, events);
+        self.settle(self.clock.now(), Duration::ZERO, events);
         self.tell(events);
     }
 
@@ -216,7 +222,19 @@ impl Capture {
         packet::buffer_bytes(self.socket.as_fd())
     }
 
+    /// The clock of the events, and what of the wall clock it had noted when packets were last read.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn follow_clock(&mut self) {
+        self.clock.follow();
+        self.processes.keep_time(&self.clock);
+    }
+
     fn take_packets(&mut self) -> io::Result<()> {
+        self.follow_clock();
         let mut stamped = Vec::new();
         let mut bytes = self.held_bytes;
         for _ in 0..BATCH_PACKETS_MAX {
@@ -229,7 +247,8 @@ impl Capture {
                     let Some(segment) = segment::segment(packet) else {
                         continue;
                     };
-                    let time = packet::stamp(self.socket.as_fd()).unwrap_or_else(now);
+                    let stamp = packet::stamp(self.socket.as_fd());
+                    let time = captured_at(stamp, &self.clock);
                     let mut seen = Vec::new();
                     self.table.push(time, &segment, &mut seen);
                     bytes += seen.iter().map(cost).sum::<usize>();
@@ -474,9 +493,37 @@ fn every_interface() -> NetworkInterface {
     }
 }
 
-fn now() -> UnixNs {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+/// When a packet was captured, by its stamp of the wall clock. A stamp that cannot be of this moment's clock is of one that was set
+/// meanwhile, and says nothing.
+fn captured_at(stamp: Option<UnixNs>, clock: &Clock) -> UnixNs {
+    let now = clock.now();
+    let time =
+        stamp.map(|wall| wall.saturating_add_signed(clock.timeline().ahead_ns().saturating_neg()));
+    time.filter(|time| (now.saturating_sub(STAMP_AGE_NS)..=now).contains(time))
+        .unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_as_old_as_it_can_be() {
+        let clock = Clock::measure();
+        let before = clock.now();
+        let second = 1_000_000_000;
+        assert_eq!(captured_at(Some(before - second), &clock), before - second);
+        for strange in [
+            None,
+            Some(0),
+            Some(before - 3600 * second),
+            Some(before + 3600 * second),
+        ] {
+            let time = captured_at(strange, &clock);
+            assert!(
+                (before..before + 60 * second).contains(&time),
+                "{strange:?}"
+            );
+        }
+    }
 }

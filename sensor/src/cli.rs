@@ -89,6 +89,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// works with more rights than it needs, and says so.
 fn give_up_rights() {
     own::step_forward();
+    own::spare();
     // Afterwards the kernel hides them.
     kernel::find_pages();
     // Whether packets have to be captured shows when programs are refused.

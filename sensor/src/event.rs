@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// Nanoseconds since the Unix epoch.
+/// Nanoseconds since the Unix epoch. Of events and inside the pass by a clock that no step of the wall clock moves
+/// ([`crate::timeline`]); by the wall clock in what is stated.
 pub type UnixNs = u64;
 
 /// A process, unambiguous although pids are reused: thread-group id and the boot-time start of its leader.
@@ -123,7 +124,7 @@ pub enum Direction {
 /// One fact, and when it happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When. For a transfer: when the call returned.
+    /// When, by the clock that nobody sets. For a transfer: when the call returned.
     pub time: UnixNs,
     /// What.
     pub body: Body,

@@ -29,3 +29,4 @@ pub mod source;
 pub mod spool;
 mod statement;
 pub mod switch;
+pub mod timeline;

@@ -9,6 +9,28 @@ const TICK_MS: u64 = 10;
 /// before the ring buffer is full. One thread has it, so it never takes more than one processor.
 const NICE: i32 = -5;
 
+/// That of systemd-journald (`OOMScoreAdjust`): when the host runs out of memory this process counts as if it took a quarter of the
+/// host's memory less than it does. So it does not go for what others take, and still goes, before the host does, should it ever be
+/// the one that takes it.
+const OOM_SCORE_ADJ: i32 = -250;
+const OOM_FILE: &str = "/proc/self/oom_score_adj";
+
+/// Has the kernel look for others first when memory runs out. Takes CAP_SYS_RESOURCE, so it is done before rights are given up;
+/// without it, or where less was set from outside, everything stays as it is.
+pub fn spare() {
+    let current = fs::read_to_string(OOM_FILE).unwrap_or_default();
+    if current
+        .trim()
+        .parse::<i32>()
+        .is_ok_and(|set| set <= OOM_SCORE_ADJ)
+    {
+        return;
+    }
+    if let Err(error) = fs::write(OOM_FILE, OOM_SCORE_ADJ.to_string()) {
+        tracing::debug!(%error, "when memory runs out this process is one of all");
+    }
+}
+
 /// Puts the calling thread before ordinary ones, and those that it starts from now on unless they [`step_back`]. Without
 /// the right to do so it stays where it is, and a busy host loses more, which is counted.
 pub fn step_forward() {
@@ -70,6 +92,27 @@ fn rss_bytes(status: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The runner of the tests gives each a process of its own.
+    #[test]
+    fn is_spared_as_far_as_it_may() {
+        let set = || {
+            fs::read_to_string(OOM_FILE)
+                .unwrap()
+                .trim()
+                .parse::<i32>()
+                .unwrap()
+        };
+        let before = set();
+        // To count for more takes no right.
+        fs::write(OOM_FILE, before.max(0).to_string()).unwrap();
+        let may = rustix::thread::capabilities(None).is_ok_and(|sets| {
+            sets.effective
+                .contains(rustix::thread::CapabilitySet::SYS_RESOURCE)
+        });
+        spare();
+        assert_eq!(set(), if may { OOM_SCORE_ADJ } else { before.max(0) });
+    }
 
     #[test]
     fn reads_the_kernels_forms() {

@@ -32,6 +32,7 @@ use crate::process::listeners::{Listeners, Place};
 use crate::process::table::ProcessTable;
 use crate::protocol::lines::Line;
 use crate::statement::Known;
+use crate::timeline::Timeline;
 use reopening::Reopening;
 use telling::Told;
 
@@ -125,6 +126,8 @@ pub struct Pipeline {
     known: Known,
     counters: Counters,
     swept: UnixNs,
+    /// What times of events are on the wall clock.
+    timeline: Timeline,
     limits: Limits,
     /// Bytes kept of unfinished messages, over all flows.
     pending_bytes: usize,
@@ -164,10 +167,17 @@ impl Pipeline {
             known: Known::default(),
             counters: Counters::default(),
             swept: 0,
+            timeline: Timeline::default(),
             limits,
             pending_bytes: 0,
             unjudged: false,
         }
+    }
+
+    /// How the wall clock was set so far. Times of events, and those that are given here, are on a clock that nobody sets; what is
+    /// stated says what the wall clock showed.
+    pub fn keep_time(&mut self, timeline: &Timeline) {
+        self.timeline.clone_from(timeline);
     }
 
     /// Takes one event. What it changes is stated by [`Self::state`], so that a burst is stated once.
@@ -222,7 +232,7 @@ impl Pipeline {
         self.tell(now, output);
         self.tell_listeners(now, false, output);
         let evicted = self.processes.take_evicted() + self.sessions.take_evicted();
-        let dropped = self.listeners.take_dropped();
+        let dropped = self.listeners.take_dropped() + self.known.take_lightened();
         self.lose(LossReason::TableFull, evicted + dropped);
         for (reason, count) in self.sessions.take_lost() {
             self.lose(reason, count);

@@ -6,3 +6,4 @@ mod launch;
 pub mod listeners;
 pub mod package;
 pub mod table;
+pub(crate) mod weight;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    event::{Body, Event, Exec, LossReason, TcpState},
+    event::{Body, EndKey, Event, Exec, LossReason, ProcessKey, TcpState},
     kernel::{AttachError, Kernel, arguments, clock::Clock, decode, held_state, record_length},
 };
 
@@ -25,43 +25,68 @@ const ARGV_BYTES_MAX: u64 = 16 * 1024;
 ///
 /// # Errors
 /// The kernel refuses the iterators.
-pub fn snapshot(kernel: &mut Kernel) -> Result<Vec<Event>, AttachError> {
-    let clock = Clock::measure();
-    let mut events = Vec::new();
-    let tasks = output(kernel.iterate("snapshot_task")?)?;
-    for record in Records(&tasks) {
-        events.push(decoded(record, clock));
-    }
-    events.retain_mut(|event| match &mut event.body {
-        // Kernel threads run no image.
-        Body::Exec(exec) => exec.exe_inode.is_some() && complete(exec),
-        _ => true,
-    });
-    let files = output(kernel.iterate("snapshot_task_file")?)?;
-    let mut told = HashSet::new();
-    for record in Records(&files) {
-        let event = decoded(record, clock);
+pub fn snapshot(kernel: &mut Kernel) -> Result<Snapshot, AttachError> {
+    Ok(Snapshot {
+        clock: Clock::measure(),
+        tasks: Records::of(output(kernel.iterate("snapshot_task")?)?),
+        files: Records::of(output(kernel.iterate("snapshot_task_file")?)?),
+        holder: None,
+        told: HashSet::new(),
+    })
+}
+
+/// The events of a snapshot, processes first. Each is made when it is asked for: all of them at once, with the command lines of
+/// all processes, could be more than there is memory for.
+pub struct Snapshot {
+    clock: Clock,
+    tasks: Records,
+    files: Records,
+    /// Comes after the state of its socket.
+    holder: Option<Event>,
+    /// Sockets whose state was told; of listening ones, by whom they are held.
+    told: HashSet<(EndKey, Option<ProcessKey>)>,
+}
+
+impl Iterator for Snapshot {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.holder.take() {
+            return Some(event);
+        }
+        while let Some(record) = self.tasks.next() {
+            let mut event = decoded(record, &self.clock);
+            let runs = match &mut event.body {
+                // Kernel threads run no image.
+                Body::Exec(exec) => exec.exe_inode.is_some() && complete(exec),
+                _ => true,
+            };
+            if runs {
+                return Some(event);
+            }
+        }
+        let record = self.files.next()?;
+        let event = decoded(record, &self.clock);
         if let Some(state) = held_state(record)
             // A listening socket belongs to all who hold it, as workers of one server do; of a
             // connection it is enough that it is there.
-            && told.insert((
+            && self.told.insert((
                 state.end.key,
                 state.process.filter(|_| state.state == TcpState::Listen),
             ))
         {
-            events.push(Event {
-                time: event.time,
-                body: Body::SocketState(state),
-            });
+            let time = event.time;
+            self.holder = Some(event);
+            let body = Body::SocketState(state);
+            return Some(Event { time, body });
         }
-        events.push(event);
+        Some(event)
     }
-    Ok(events)
 }
 
-fn decoded(record: &[u8], clock: Clock) -> Event {
+fn decoded(record: &[u8], clock: &Clock) -> Event {
     decode(record, clock).unwrap_or_else(|| Event {
-        time: clock.unix_ns(clock.now_boot_ns()),
+        time: clock.now(),
         body: Body::Lost {
             reason: LossReason::BadRecord,
             count: 1,
@@ -78,14 +103,20 @@ fn output(file: File) -> Result<Vec<u8>, AttachError> {
 }
 
 /// Records, one behind the other.
-struct Records<'a>(&'a [u8]);
+struct Records {
+    bytes: Vec<u8>,
+    taken: usize,
+}
 
-impl<'a> Iterator for Records<'a> {
-    type Item = &'a [u8];
+impl Records {
+    const fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, taken: 0 }
+    }
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let (record, rest) = self.0.split_at_checked(record_length(self.0)?)?;
-        self.0 = rest;
+    fn next(&mut self) -> Option<&[u8]> {
+        let rest = self.bytes.get(self.taken..)?;
+        let record = rest.get(..record_length(rest)?)?;
+        self.taken += record.len();
         Some(record)
     }
 }
@@ -99,9 +130,11 @@ fn complete(exec: &mut Exec) -> bool {
     let mut bytes = Vec::new();
     // A process that ends meanwhile reads as empty.
     let _ = file.take(ARGV_BYTES_MAX + 1).read_to_end(&mut bytes);
-    exec.argv_truncated = bytes.len() as u64 > ARGV_BYTES_MAX;
+    let cut = bytes.len() as u64 > ARGV_BYTES_MAX;
     bytes.truncate(ARGV_BYTES_MAX as usize);
-    exec.argv = arguments(&bytes);
+    let (argv, more) = arguments(&bytes);
+    exec.argv = argv;
+    exec.argv_truncated = cut || more;
     exec.exe = link(&format!("{folder}/exe"));
     exec.cwd = link(&format!("{folder}/cwd"));
     true

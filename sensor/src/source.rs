@@ -8,9 +8,10 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::capture::Capture;
 use crate::event::{EndKey, Event, FlowVerdict};
+use crate::kernel::clock::Clock;
 use crate::kernel::{self, AttachError, Gone, Kernel, Losses, Ring};
 use crate::observation::CoverageState;
-use crate::snapshot;
+use crate::snapshot::{Snapshot, snapshot};
 
 /// Pauses before eBPF is tried again: a host that starts has moments without memory. What is captured in its place sees much less,
 /// and for as long as the sensor runs.
@@ -80,7 +81,7 @@ impl Source {
     ///
     /// # Errors
     /// Neither can be had; says what to do.
-    pub fn start(tier: Tier) -> Result<(Self, Vec<Event>, Vec<Gap>)> {
+    pub fn start(tier: Tier) -> Result<(Self, Option<Snapshot>, Vec<Gap>)> {
         let refused = match tier {
             Tier::Capture => "tier 3 was asked for".to_owned(),
             Tier::Best | Tier::Kernel => match attach() {
@@ -98,12 +99,12 @@ impl Source {
         tracing::warn!(reason = refused, "capturing packets in place of eBPF");
         Ok((
             Self::Capture(Box::new(capture)),
-            Vec::new(),
+            None,
             gaps_of_capture(&refused),
         ))
     }
 
-    fn of_kernel(mut kernel: Kernel) -> Result<(Self, Vec<Event>, Vec<Gap>)> {
+    fn of_kernel(mut kernel: Kernel) -> Result<(Self, Option<Snapshot>, Vec<Gap>)> {
         let ring = kernel
             .take_ring()
             .context("the ring buffer has one reader")?;
@@ -111,12 +112,20 @@ impl Source {
             Gap::new(family, CoverageState::Decoded, how.as_str())
         };
         let mut gaps: Vec<Gap> = kernel.families().iter().map(decoded).collect();
-        let before = snapshot::snapshot(&mut kernel).unwrap_or_else(|error| {
+        let before = snapshot(&mut kernel).map_err(|error| {
             let reason = format!("{error}: what ran before the sensor is not attributed");
             gaps.push(Gap::new("snapshot", CoverageState::Late, reason));
-            Vec::new()
         });
-        Ok((Self::Kernel(Box::new((kernel, ring))), before, gaps))
+        Ok((Self::Kernel(Box::new((kernel, ring))), before.ok(), gaps))
+    }
+
+    /// The clock of the events, and what of the wall clock it had noted when events were last read.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        match self {
+            Self::Kernel(kernel) => kernel.1.clock(),
+            Self::Capture(capture) => capture.clock(),
+        }
     }
 
     /// Waits until there are events or `timeout` is over, and appends them; returns how many.

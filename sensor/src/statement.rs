@@ -23,6 +23,7 @@ use crate::process::application::{Named, application};
 use crate::process::listeners::Listeners;
 use crate::process::table::ProcessTable;
 use crate::redact;
+use crate::timeline::Timeline;
 
 /// Listening addresses stated of one process.
 const SERVES_MAX: usize = 64;
@@ -37,6 +38,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) host: &'a mut dyn Host,
     pub(crate) host_name: &'a HostName,
     pub(crate) known: &'a mut Known,
+    /// What times are on the wall clock.
+    pub(crate) timeline: &'a Timeline,
     /// Where the client was seen to listen while its session went on: it may stop before that ends.
     pub(crate) client_served: Vec<SocketAddr>,
 }
@@ -72,8 +75,8 @@ impl Sources<'_> {
             server,
             facts,
             evidence: self.evidence(session),
-            started: session.started,
-            last_seen: session.last_seen,
+            started: self.timeline.wall(session.started),
+            last_seen: self.timeline.wall(session.last_seen),
             calls: session.calls,
         };
         let mut facts = policy_facts(&stated, self.host_name);

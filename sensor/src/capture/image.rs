@@ -38,7 +38,7 @@ pub(super) fn parent(pid: u32) -> Option<u32> {
 
 /// What a process runs; none when it is gone, or runs no image, as a kernel thread.
 #[must_use]
-pub(super) fn image(pid: u32) -> Option<Exec> {
+pub(super) fn image(pid: u32, clock: &Clock) -> Option<Exec> {
     let folder = format!("/proc/{pid}");
     let stat = read_bounded(&format!("{folder}/stat"), TEXT_BYTES_MAX)?;
     let (parent, start_ns) = parent_and_start(&stat)?;
@@ -53,17 +53,18 @@ pub(super) fn image(pid: u32) -> Option<Exec> {
     file.take(ARGV_BYTES_MAX + 1).read_to_end(&mut argv).ok()?;
     let argv_truncated = argv.len() as u64 > ARGV_BYTES_MAX;
     argv.truncate(usize::try_from(ARGV_BYTES_MAX).unwrap_or(usize::MAX));
+    let (argv, more) = arguments(&argv);
     Some(Exec {
         process: ProcessKey { pid, start_ns },
         parent: (parent != 0).then(|| key(parent)).flatten(),
-        started: Clock::measure().unix_ns(start_ns),
+        started: clock.unix_ns(start_ns),
         exe: link(&format!("{folder}/exe")),
         exe_inode: Some(EndKey {
             device: libc::major(exe.dev()) << MINOR_BITS | libc::minor(exe.dev()),
             inode: exe.ino(),
         }),
-        argv: arguments(&argv),
-        argv_truncated,
+        argv,
+        argv_truncated: argv_truncated || more,
         cwd: link(&format!("{folder}/cwd")),
         uid: uid(&status)?,
         login_uid: number("loginuid"),
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn this_process_is_known() {
         let own = std::process::id();
-        let image = image(own).expect("it lives");
+        let image = image(own, &Clock::measure()).expect("it lives");
         assert_eq!(Some(image.process), key(own));
         assert_eq!(
             image.exe.as_deref().map(std::path::Path::new),

@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::{holder, image};
 use crate::event::{Body, Event, Exec, ProcessKey, UnixNs};
+use crate::kernel::clock::Clock;
 
 /// Processes known at the same time; the next ones are named by their number alone.
 const PROCESSES_MAX: usize = 16_384;
@@ -12,13 +13,29 @@ const PROCESSES_MAX: usize = 16_384;
 const ANCESTORS_MAX: usize = 16;
 
 /// What was told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Processes {
     /// With a digest of what it runs: an exec makes it another program.
     told: HashMap<ProcessKey, u64>,
+    /// When they started.
+    clock: Clock,
+}
+
+impl Default for Processes {
+    fn default() -> Self {
+        Self {
+            told: HashMap::new(),
+            clock: Clock::measure(),
+        }
+    }
 }
 
 impl Processes {
+    /// Takes over the clock, with what it has noted.
+    pub(super) fn keep_time(&mut self, clock: &Clock) {
+        self.clock.clone_from(clock);
+    }
+
     /// Names a process, and tells what is new about it and its ancestors. None when it is gone.
     pub(super) fn name(
         &mut self,
@@ -26,7 +43,7 @@ impl Processes {
         pid: u32,
         events: &mut Vec<Event>,
     ) -> Option<ProcessKey> {
-        let own = image::image(pid)?;
+        let own = image::image(pid, &self.clock)?;
         let process = own.process;
         let mut fresh = Vec::new();
         let mut next = Some(own);
@@ -47,7 +64,7 @@ impl Processes {
             // Whoever is older than a process that is known is known.
             next = parent
                 .filter(|_| !known)
-                .and_then(|parent| image::image(parent.pid));
+                .and_then(|parent| image::image(parent.pid, &self.clock));
         }
         events.extend(fresh.into_iter().rev().map(|image| Event {
             time,

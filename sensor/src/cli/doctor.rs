@@ -59,7 +59,13 @@ fn tier(report: &[Support]) -> Option<u8> {
 }
 
 /// What eBPF cannot do without, by the names of the report.
-const ESSENTIAL: [&str; 4] = ["capabilities", "BTF", "ring buffer", "BTF tracepoints"];
+const ESSENTIAL: [&str; 5] = [
+    "capabilities",
+    "/proc",
+    "BTF",
+    "ring buffer",
+    "BTF tracepoints",
+];
 
 fn missing(report: &[Support]) -> Vec<&'static str> {
     let lacks = |support: &&Support| !support.ok && ESSENTIAL.contains(&support.what);

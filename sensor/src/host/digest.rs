@@ -14,6 +14,8 @@ use super::path::{executable_of_gone, open_of};
 use crate::event::{Exec, ProcessKey};
 use crate::own;
 
+/// `PATH_MAX` (include/uapi/linux/limits.h): no longer path can be opened, and none is kept.
+const PATH_BYTES_MAX: usize = 4096;
 /// Files waiting for their turn; more are asked for again later.
 const QUEUE_MAX: usize = 64;
 /// Largest file that is read, in bytes.
@@ -66,6 +68,9 @@ impl Digests {
 
     pub(super) fn get(&mut self, image: &Exec, script: Option<&str>) -> Option<String> {
         self.collect();
+        if script.is_some_and(|path| path.len() >= PATH_BYTES_MAX) {
+            return None;
+        }
         let question = (image.process, script.map(str::to_owned));
         if let Some(content) = self.asked.get(&question) {
             return self.known.get(content).cloned().flatten();

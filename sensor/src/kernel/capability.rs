@@ -1,6 +1,8 @@
 //! What the kernel allows this process.
 
-use std::fs;
+use std::path::Path;
+
+use rustix::thread::capabilities;
 
 /// A capability of capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +68,25 @@ pub(super) fn names(set: u64) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether there is a /proc that tells of processes: who runs, with which words, in what container.
+pub(super) fn has_proc() -> bool {
+    Path::new("/proc/self/stat").exists()
+}
+
+/// Asked of the kernel itself: /proc may not be there.
 fn effective() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))
-        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
-        .unwrap_or(0)
+    capabilities(None).map_or(0, |sets| sets.effective.bits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_what_proc_says() {
+        let status = std::fs::read_to_string("/proc/thread-self/status").expect("procfs");
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let set = u64::from_str_radix(line.expect("CapEff").trim(), 16);
+        assert_eq!(effective(), set.expect("hex"));
+    }
 }

@@ -13,6 +13,11 @@ const VERIFIER_LINES_MAX: usize = 6;
 /// Attaching failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
+    /// There is nothing that says what runs.
+    #[error(
+        "/proc is not mounted here, and without it no process has a name: `mount -t proc proc /proc`, or give the container the host's"
+    )]
+    NoProc,
     /// The process may not load BPF programs.
     #[error(
         "not allowed to load BPF programs (missing: {missing}): run as root, or with CAP_BPF and CAP_PERFMON"

@@ -95,6 +95,9 @@ impl Kernel {
     /// # Errors
     /// Each says what is missing and what to do.
     pub fn attach(settings: &Settings) -> Result<Self, AttachError> {
+        if !capability::has_proc() {
+            return Err(AttachError::NoProc);
+        }
         let missing = capability::missing(&[Capability::Bpf, Capability::Perfmon]);
         if !missing.is_empty() {
             return Err(AttachError::NotPermitted {

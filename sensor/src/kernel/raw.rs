@@ -18,6 +18,10 @@ const TCP_ESTABLISHED: u8 = 1;
 const TCP_CLOSE: u8 = 7;
 const TCP_LISTEN: u8 = 10;
 
+/// Arguments that are kept of a command line; fewer are stated. An empty one takes a byte of what is copied and the room of a
+/// `String` here, so bytes alone are no bound.
+const ARGUMENTS_MAX: usize = 256;
+
 /// A structure of the ABI that any bytes are a value of.
 ///
 /// # Safety
@@ -59,16 +63,16 @@ pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
 ///
 /// `bytes` may be longer than the record says (the ring pads), never shorter.
 #[must_use]
-pub fn decode(bytes: &[u8], clock: Clock) -> Option<Event> {
+pub fn decode(bytes: &[u8], clock: &Clock) -> Option<Event> {
     let (header, _) = read::<record::Header>(bytes)?;
     if header.abi != ABI_VERSION {
         return None;
     }
     let bytes = bytes.get(..length(bytes)?)?;
     let body = match header.kind {
-        kind::TRANSFER => Body::Transfer(transfer(bytes, clock.unix_ns(header.time_ns))?),
-        kind::SPLICED => Body::Spliced(transfer(bytes, clock.unix_ns(header.time_ns))?),
-        kind::STANDBY => Body::Standby(transfer(bytes, clock.unix_ns(header.time_ns))?),
+        kind::TRANSFER => Body::Transfer(transfer(bytes, clock.event_ns(header.time_ns))?),
+        kind::SPLICED => Body::Spliced(transfer(bytes, clock.event_ns(header.time_ns))?),
+        kind::STANDBY => Body::Standby(transfer(bytes, clock.event_ns(header.time_ns))?),
         kind::END_OF_STREAM => end_of_stream(bytes)?,
         kind::EXEC | kind::PROCESS => exec(bytes, clock)?,
         kind::FORK => {
@@ -86,7 +90,7 @@ pub fn decode(bytes: &[u8], clock: Clock) -> Option<Event> {
         _ => return None,
     };
     Some(Event {
-        time: clock.unix_ns(header.time_ns),
+        time: clock.event_ns(header.time_ns),
         body,
     })
 }
@@ -127,12 +131,13 @@ fn end_of_stream(bytes: &[u8]) -> Option<Body> {
     })
 }
 
-fn exec(bytes: &[u8], clock: Clock) -> Option<Body> {
+fn exec(bytes: &[u8], clock: &Clock) -> Option<Body> {
     let (raw, rest) = read::<record::Exec>(bytes)?;
     let (argv, rest) = rest.split_at_checked(usize::try_from(raw.argv_bytes).ok()?)?;
     let (exe, rest) = rest.split_at_checked(usize::try_from(raw.exe_bytes).ok()?)?;
     let cwd = rest.get(..usize::try_from(raw.cwd_bytes).ok()?)?;
     let whole = |flag: u32| raw.flags & flag == 0;
+    let (argv, more) = arguments(argv);
     Some(Body::Exec(Box::new(Exec {
         process: process(raw.process),
         parent: (raw.parent.pid != 0).then(|| process(raw.parent)),
@@ -142,8 +147,8 @@ fn exec(bytes: &[u8], clock: Clock) -> Option<Body> {
             device: raw.exe_device,
             inode: raw.exe_inode,
         }),
-        argv: arguments(argv),
-        argv_truncated: !whole(exec_flag::ARGV_TRUNCATED),
+        argv,
+        argv_truncated: more || !whole(exec_flag::ARGV_TRUNCATED),
         cwd: (whole(exec_flag::CWD_TRUNCATED) && raw.header.kind == kind::EXEC)
             .then(|| path(cwd).unwrap_or_else(|| "/".to_owned())),
         uid: raw.uid,
@@ -153,16 +158,16 @@ fn exec(bytes: &[u8], clock: Clock) -> Option<Body> {
     })))
 }
 
-/// NUL-ended arguments, lossy.
-pub(crate) fn arguments(bytes: &[u8]) -> Vec<String> {
+/// NUL-ended arguments, lossy, the first [`ARGUMENTS_MAX`] of them; and whether there were more.
+pub(crate) fn arguments(bytes: &[u8]) -> (Vec<String>, bool) {
     if bytes.is_empty() {
-        return Vec::new();
+        return (Vec::new(), false);
     }
     let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-    bytes
-        .split(|byte| *byte == 0)
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .collect()
+    let mut texts = bytes.split(|byte| *byte == 0);
+    let first = texts.by_ref().take(ARGUMENTS_MAX);
+    let first = first.map(|text| String::from_utf8_lossy(text).into_owned());
+    (first.collect(), texts.next().is_some())
 }
 
 /// A path from its NUL-ended components, the last one first; none if there are none.

@@ -17,12 +17,23 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Reads events. Waiting costs nothing; the first record after a pause wakes the reader at once.
 pub struct Ring {
     map: RingBuf<MapData>,
+    clock: Clock,
     warnings: Option<EbpfLogger<ToTracing>>,
 }
 
 impl Ring {
     pub(super) fn new(map: RingBuf<MapData>, warnings: Option<EbpfLogger<ToTracing>>) -> Self {
-        Self { map, warnings }
+        Self {
+            map,
+            clock: Clock::measure(),
+            warnings,
+        }
+    }
+
+    /// The clock of the events, and what of the wall clock it had noted when events were last read.
+    #[must_use]
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Waits until there are events or `timeout` is over, and appends them in the order in which the
@@ -45,13 +56,13 @@ impl Ring {
     }
 
     fn take(&mut self, events: &mut Vec<Event>) -> usize {
-        let clock = Clock::measure();
+        self.clock.follow();
         let before = events.len();
         let mut bytes = 0;
         while events.len() - before < BATCH_EVENTS_MAX && bytes < BATCH_BYTES_MAX {
             let Some(item) = self.map.next() else { break };
             bytes += item.len();
-            events.push(raw::decode(&item, clock).unwrap_or_else(|| bad_record(clock)));
+            events.push(raw::decode(&item, &self.clock).unwrap_or_else(|| bad_record(&self.clock)));
         }
         events.len() - before
     }
@@ -77,9 +88,9 @@ impl Ring {
     }
 }
 
-fn bad_record(clock: Clock) -> Event {
+fn bad_record(clock: &Clock) -> Event {
     Event {
-        time: clock.unix_ns(clock.now_boot_ns()),
+        time: clock.now(),
         body: Body::Lost {
             reason: LossReason::BadRecord,
             count: 1,

@@ -11,7 +11,7 @@ use aya::{
 
 use super::{
     Reading, Settings,
-    capability::{Capability, missing},
+    capability::{Capability, has_proc, missing},
     confine,
     error::{chain, explain},
     load, lockdown, packet,
@@ -68,6 +68,15 @@ pub fn report() -> Vec<Support> {
     let mut report = vec![
         Support::new("kernel", kernel(), ""),
         capabilities(),
+        Support::new(
+            "/proc",
+            if has_proc() {
+                Ok("mounted".to_owned())
+            } else {
+                Err("not mounted".to_owned())
+            },
+            "mount -t proc proc /proc, or give the container the host's: without it no process has a name",
+        ),
         Support::new(
             "BTF",
             described(),

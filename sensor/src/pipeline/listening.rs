@@ -14,6 +14,7 @@ use crate::observation::{
     self, Body, Evidence, Listener, ListenerMcp, ListenerState, Observation, Quality, Source,
 };
 use crate::process::listeners::{Address, Found, Place, State};
+use crate::process::table::ImageNumber;
 use crate::redact;
 
 /// How long a listener without MCP must have been there: most of the short-lived ones are tests.
@@ -45,7 +46,7 @@ pub(super) struct ListenersTold {
 #[derive(PartialEq)]
 struct Told {
     process: Option<ProcessKey>,
-    exe: Option<String>,
+    image: Option<ImageNumber>,
     /// Without its process.
     listener: Listener,
 }
@@ -237,10 +238,10 @@ impl Pipeline {
                 let Some(listener) = self.listener(place) else {
                     return;
                 };
-                let exe = self.image_of(process);
+                let image = process.and_then(|process| self.processes.image_number(process));
                 let fresh = Told {
                     process,
-                    exe,
+                    image,
                     listener,
                 };
                 if !again && self.told.listeners.told.get(place) == Some(&fresh) {
@@ -262,7 +263,7 @@ impl Pipeline {
                 .process(process, &self.processes, &mut *self.host)
         });
         output.observations.push(Observation {
-            time: now,
+            time: self.timeline.wall(now),
             body: Body::Listener(Listener {
                 process,
                 ..told.listener.clone()
@@ -275,17 +276,14 @@ impl Pipeline {
         }
     }
 
-    fn image_of(&self, process: Option<ProcessKey>) -> Option<String> {
-        self.processes.image(process?)?.exe.clone()
-    }
-
     /// What is known of a place, but for its process.
     fn listener(&mut self, place: &Place) -> Option<Listener> {
         let state = self.listeners.state(place)?;
         let (process, opener) = (state.process, state.opener);
         let mut evidence = evidence(&state);
         let paths: Vec<String> = state.paths.iter().map(|path| redact::url(path)).collect();
-        let (mcp, opened) = (state.mcp, state.opened);
+        let opened = state.opened.map(|opened| self.timeline.wall(opened));
+        let mcp = state.mcp;
         if let Some(opener) = opener.filter(|opener| Some(*opener) != process) {
             let opener = self.known.process(opener, &self.processes, &mut *self.host);
             let exe = opener.exe.as_deref().unwrap_or("an unknown program");

@@ -38,6 +38,7 @@ pub(super) struct Told {
 struct ToldSession {
     id: SessionId,
     outline: Outline,
+    /// Without the arguments of its processes: those are kept once, in what is known of processes.
     last: observation::Session,
     time: UnixNs,
     /// Where its server listens was told, too.
@@ -129,6 +130,7 @@ impl Pipeline {
             .collect();
         for (number, id, rev, served) in told {
             let stated = self.sources(served).session_of(number, id, rev);
+            let stated = stated.map(without_arguments);
             let known = self.told.sessions.get(&number);
             if let (Some(stated), Some(known)) = (stated, known)
                 && (stated.judgement != known.last.judgement || stated.server != known.last.server)
@@ -173,7 +175,9 @@ impl Pipeline {
             .evidence
             .extend(place.and_then(|place| named(&place)));
         let body = Body::Session(Box::new(stated.clone()));
-        output.observations.push(Observation { time: now, body });
+        let stated = without_arguments(stated);
+        let time = self.timeline.wall(now);
+        output.observations.push(Observation { time, body });
         self.tell_calls(number, &id, output);
         if ended {
             // Its tools are told while it is still known.
@@ -217,14 +221,13 @@ impl Pipeline {
                 number: call.number,
                 error_text: call.error_text,
             });
-            output.observations.push(Observation {
-                time: call.time,
-                body,
-            });
+            let time = self.timeline.wall(call.time);
+            output.observations.push(Observation { time, body });
         }
     }
 
     fn tell_tools(&mut self, now: UnixNs, output: &mut Output) {
+        let time = self.timeline.wall(now);
         for (number, tools) in self.sessions.take_tool_lists() {
             let told = self.told.sessions.get(&number);
             let Some(server) = told.and_then(|told| told.last.server.key.clone()) else {
@@ -248,10 +251,10 @@ impl Pipeline {
                     server: server.clone(),
                     tool: name,
                     digest: tool.digest.to_string(),
-                    first: now,
+                    first: time,
                     previous: previous.map(|digest| digest.to_string()),
                 });
-                output.observations.push(Observation { time: now, body });
+                output.observations.push(Observation { time, body });
             }
         }
     }
@@ -278,6 +281,7 @@ impl Pipeline {
             host: &mut *self.host,
             host_name: &self.host_name,
             known: &mut self.known,
+            timeline: &self.timeline,
             client_served,
         };
         Split {
@@ -303,6 +307,14 @@ impl Split<'_> {
         let session = self.sessions.get(number)?;
         Some(self.sources.session(session, id, rev))
     }
+}
+
+fn without_arguments(mut stated: observation::Session) -> observation::Session {
+    let sides = [&mut stated.client.process, &mut stated.server.process];
+    for process in sides.into_iter().flatten() {
+        process.argv = Vec::new();
+    }
+    stated
 }
 
 /// Unique over hosts, boots and time, and the same whenever the same session is stated.

@@ -146,7 +146,7 @@ fn the_snapshot_finds_what_was_there_before() {
         .spawn()
         .expect("cat");
     let mut harness = Harness::attach();
-    let events = snapshot(&mut harness.kernel).expect("a snapshot");
+    let events: Vec<_> = snapshot(&mut harness.kernel).expect("a snapshot").collect();
     let holders: Vec<_> = events
         .iter()
         .filter_map(|event| match &event.body {

@@ -2,6 +2,7 @@
 
 mod any_bytes;
 mod codings;
+mod command_lines;
 mod crowds;
 mod hostile;
 mod http_losses;
@@ -13,4 +14,5 @@ mod places;
 mod quotes;
 mod recording;
 mod sharing;
+mod steps;
 mod stress;

@@ -30,13 +30,13 @@ fn refused(id: Value) -> String {
         .to_string()
 }
 
-fn modern_call(id: u32, client: &str, tool: &str) -> String {
+pub(crate) fn modern_call(id: u32, client: &str, tool: &str) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
         "params": {"name": tool, "arguments": {}, "_meta": meta(client)}})
     .to_string()
 }
 
-fn headers(method: &str, name: &str) -> String {
+pub(crate) fn headers(method: &str, name: &str) -> String {
     let name = if name.is_empty() {
         String::new()
     } else {

@@ -62,7 +62,7 @@ fn moved(process: ProcessKey, number: u64, direction: Direction, bytes: &[u8]) -
 }
 
 /// Resident memory of this process, in KiB.
-fn resident_kib() -> u64 {
+pub(crate) fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
     let line = status
         .lines()

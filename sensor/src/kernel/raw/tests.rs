@@ -2,7 +2,9 @@
 
 use super::*;
 
-const CLOCK: Clock = Clock::from_offset(1_000);
+fn clock() -> Clock {
+    Clock::from_offset(1_000)
+}
 
 fn bytes_of<T: Plain>(value: &T) -> Vec<u8> {
     let start = std::ptr::from_ref(value).cast::<u8>();
@@ -33,7 +35,7 @@ fn transfer_record(payload: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_transfer_is_decoded() {
-    let event = decode(&transfer_record(b"hello"), CLOCK).expect("a whole record");
+    let event = decode(&transfer_record(b"hello"), &clock()).expect("a whole record");
     assert_eq!(event.time, 1_007);
     let Body::Transfer(transfer) = event.body else {
         panic!("not a transfer")
@@ -48,7 +50,7 @@ fn a_transfer_is_decoded() {
 fn a_cut_record_is_none() {
     let bytes = transfer_record(b"hello");
     for end in 0..bytes.len() {
-        assert_eq!(decode(&bytes[..end], CLOCK), None, "{end} bytes");
+        assert_eq!(decode(&bytes[..end], &clock()), None, "{end} bytes");
     }
 }
 
@@ -56,18 +58,18 @@ fn a_cut_record_is_none() {
 fn lengths_that_lie_are_none() {
     let mut bytes = transfer_record(b"hello");
     bytes[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    assert_eq!(decode(&bytes, CLOCK), None);
+    assert_eq!(decode(&bytes, &clock()), None);
     let mut bytes = transfer_record(b"hello");
     let at = std::mem::offset_of!(record::Transfer, payload_bytes);
     bytes[at..at + 4].copy_from_slice(&6_u32.to_ne_bytes());
-    assert_eq!(decode(&bytes, CLOCK), None);
+    assert_eq!(decode(&bytes, &clock()), None);
 }
 
 #[test]
 fn another_version_is_none() {
     let mut bytes = transfer_record(b"hello");
     bytes[0] ^= 0xff;
-    assert_eq!(decode(&bytes, CLOCK), None);
+    assert_eq!(decode(&bytes, &clock()), None);
 }
 
 #[test]
@@ -81,8 +83,21 @@ fn paths_are_turned_round() {
 
 #[test]
 fn empty_arguments_are_kept() {
-    assert_eq!(arguments(b"a\0\0b\0"), ["a", "", "b"]);
-    assert_eq!(arguments(b""), Vec::<String>::new());
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    assert_eq!(
+        arguments(b"a\0\0b\0"),
+        (words(&["a", "", "b"]), false),
+        "in their place"
+    );
+    assert_eq!(arguments(b""), (words(&[]), false));
+}
+
+#[test]
+fn of_many_arguments_the_first_are_kept() {
+    let all = vec![0; ARGUMENTS_MAX];
+    assert_eq!(arguments(&all), (vec![String::new(); ARGUMENTS_MAX], false));
+    let many = vec![0; 16 * 1024];
+    assert_eq!(arguments(&many), (vec![String::new(); ARGUMENTS_MAX], true));
 }
 
 proptest::proptest! {
@@ -94,6 +109,6 @@ proptest::proptest! {
             let length = bytes.len() as u32;
             bytes[4..8].copy_from_slice(&length.to_ne_bytes());
         }
-        let _ = decode(&bytes, CLOCK);
+        let _ = decode(&bytes, &clock());
     }
 }
