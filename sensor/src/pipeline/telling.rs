@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +16,7 @@ use crate::mcp::session::{Outline, Session, SessionNumber};
 use crate::observation::{self, Body, Call, Observation, SessionId, Tools};
 use crate::process::listeners::Place;
 use crate::redact;
-use crate::statement::{Sources, policy_facts};
+use crate::statement::{Served, Sources, policy_facts};
 
 /// A session that goes on is stated this often, with its new counts.
 const GOES_ON_NS: u64 = 5_000_000_000;
@@ -39,6 +38,7 @@ struct ToldSession {
     id: SessionId,
     outline: Outline,
     last: observation::Session,
+    served: Served,
     time: UnixNs,
     /// Where its server listens was told, too.
     placed: bool,
@@ -118,19 +118,19 @@ impl Pipeline {
 
     /// States sessions whose route or verdict is another by now, or whose server has got a name.
     fn tell_differences(&mut self, now: UnixNs, output: &mut Output) {
-        let told: Vec<(SessionNumber, SessionId, u32, Vec<SocketAddr>)> = self
+        let told: Vec<(SessionNumber, SessionId, u32, Served)> = self
             .told
             .sessions
             .iter()
             .map(|(number, told)| {
-                let served = told.last.facts.client_serves.clone();
+                let served = told.served.clone();
                 (*number, told.id.clone(), told.last.rev, served)
             })
             .collect();
         for (number, id, rev, served) in told {
             let stated = self.sources(served).session_of(number, id, rev);
             let known = self.told.sessions.get(&number);
-            if let (Some(stated), Some(known)) = (stated, known)
+            if let (Some((stated, _)), Some(known)) = (stated, known)
                 && (stated.judgement != known.last.judgement || stated.server != known.last.server)
             {
                 self.tell_session(now, number, output);
@@ -154,9 +154,9 @@ impl Pipeline {
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
         let was_placed = known.is_some_and(|told| told.placed);
-        let before = known.map(|told| told.last.facts.client_serves.clone());
-        let before = before.unwrap_or_default();
-        let Some(mut stated) = self.sources(before).session_of(number, id.clone(), rev) else {
+        let served = known.map(|told| told.served.clone()).unwrap_or_default();
+        let stated = self.sources(served).session_of(number, id.clone(), rev);
+        let Some((mut stated, served)) = stated else {
             return;
         };
         let facts = policy_facts(&stated, &self.host_name);
@@ -183,6 +183,7 @@ impl Pipeline {
                     id,
                     outline,
                     last: stated,
+                    served,
                     time: now,
                     placed,
                 },
@@ -197,6 +198,7 @@ impl Pipeline {
                     id,
                     outline,
                     last: stated,
+                    served,
                     time: now,
                     placed,
                 },
@@ -268,7 +270,7 @@ impl Pipeline {
         self.told.unix.remove(&number);
     }
 
-    fn sources(&mut self, client_served: Vec<SocketAddr>) -> Split<'_> {
+    fn sources(&mut self, served: Served) -> Split<'_> {
         let sources = Sources {
             processes: &self.processes,
             flows: &self.flows,
@@ -278,7 +280,7 @@ impl Pipeline {
             host: &mut *self.host,
             host_name: &self.host_name,
             known: &mut self.known,
-            client_served,
+            served,
         };
         Split {
             sources,
@@ -295,13 +297,14 @@ struct Split<'a> {
 
 impl Split<'_> {
     fn session_of(
-        &mut self,
+        mut self,
         number: SessionNumber,
         id: SessionId,
         rev: u32,
-    ) -> Option<observation::Session> {
+    ) -> Option<(observation::Session, Served)> {
         let session = self.sessions.get(number)?;
-        Some(self.sources.session(session, id, rev))
+        let stated = self.sources.session(session, id, rev);
+        Some((stated, self.sources.served))
     }
 }
 
