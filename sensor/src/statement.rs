@@ -16,7 +16,7 @@ use crate::event::ProcessKey;
 use crate::flow::FlowTable;
 use crate::host::Host;
 use crate::mcp::message::Peer;
-use crate::mcp::session::{Party, Session};
+use crate::mcp::session::Session;
 use crate::observation::{
     self, Client, Evidence, Facts, HostName, Process, Quality, Server, ServerKey, SessionId,
     SessionState, Source, Strength, Transport,
@@ -222,14 +222,17 @@ impl Sources<'_> {
     fn local_identity(&mut self, session: &Session) -> Option<(ServerKey, Strength)> {
         let identity = self.identity(session.server?)?;
         let servers = &session.http.servers;
-        let is_other = |party: &Party<std::net::SocketAddr>| {
-            let own = party.process.and_then(|process| self.identity(process));
-            own.map_or(party.address != session.http.server, |own| {
-                own.0 != identity.0
-            })
-        };
-        let contradicted = servers.more() || servers.iter().any(is_other);
-        Some(identity).filter(|_| !contradicted)
+        let (mut its, mut unnamed) = (Vec::new(), Vec::new());
+        for party in servers.iter() {
+            match party.process.and_then(|process| self.identity(process)) {
+                Some((key, _)) if key == identity.0 => its.push(party.address),
+                Some(_) => return None,
+                None => unnamed.push(party.address),
+            }
+        }
+        // A worker may be gone before anything of it is known; where nothing is, it is another server.
+        let is_same = !servers.more() && unnamed.iter().all(|address| its.contains(address));
+        is_same.then_some(identity)
     }
 
     fn identity(&mut self, process: ProcessKey) -> Option<(ServerKey, Strength)> {

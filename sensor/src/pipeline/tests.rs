@@ -605,4 +605,5 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
 }
 
 mod kept;
+mod parties;
 mod unix;
