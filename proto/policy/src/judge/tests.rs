@@ -532,7 +532,7 @@ fn who_listens_beside_the_gateway_is_not_taken_for_it() {
         let facts = Facts {
             host_addresses: vec!["10.0.0.5".parse().unwrap()],
             client_serves: own.iter().map(socket).collect(),
-            others_serve: others.iter().map(|o| Some(o).map(socket)).collect(),
+            others_serve: others.iter().map(|o| Some(socket(o))).collect(),
             user: some(user),
             ..direct("backend:9000", "10.9.0.7:9000")
         };

@@ -197,7 +197,7 @@ impl Scene {
             process,
             thread: process.pid,
             fd: None,
-            end: end.clone(),
+            end: *end,
             direction,
             entered: 0,
             lost_before: 0,
