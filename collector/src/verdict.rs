@@ -139,6 +139,11 @@ fn row(session: &SessionRow, judgement: &Judgement, version: u64, decided: Micro
     }
 }
 
+/// Each of several; what cannot be read is not known, and counts.
+fn several<T: std::str::FromStr>(texts: &[String]) -> Vec<Option<T>> {
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
 /// A stored session as the policy sees it.
 fn facts(session: &SessionRow) -> Facts {
     let address = |text: &Option<String>| text.as_deref().and_then(|t| t.parse().ok());
@@ -185,6 +190,14 @@ fn facts(session: &SessionRow) -> Facts {
         certificate_key: session.certificate_key.clone(),
         server_address: address(&session.server_address),
         client_address: address(&session.client_address),
+        other_server_addresses: several(&session.other_server_addresses),
+        other_client_addresses: several(&session.other_client_addresses),
+        other_server_users: session
+            .other_server_users
+            .iter()
+            .map(|user| Some(user.clone()).filter(|user| !user.is_empty()))
+            .collect(),
+        others_serve: several(&session.others_serve),
         client_serves: addresses(&session.client_serves),
         server_serves: addresses(&session.server_serves),
         host_addresses: session

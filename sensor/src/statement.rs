@@ -3,10 +3,12 @@
 //! Everything textual passes the redactor here.
 
 mod known;
+mod served;
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 pub(crate) use known::Known;
+pub(crate) use served::Served;
 
 use gnomon_policy::{BaseRoute, Fronts, Policy, judge};
 
@@ -25,9 +27,6 @@ use crate::process::table::ProcessTable;
 use crate::redact;
 use crate::timeline::Timeline;
 
-/// Listening addresses stated of one process.
-const SERVES_MAX: usize = 64;
-
 /// What a statement is made from.
 pub(crate) struct Sources<'a> {
     pub(crate) processes: &'a ProcessTable,
@@ -40,8 +39,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) known: &'a mut Known,
     /// What times are on the wall clock.
     pub(crate) timeline: &'a Timeline,
-    /// Where the client was seen to listen while its session went on: it may stop before that ends.
-    pub(crate) client_served: Vec<SocketAddr>,
+    /// Where the client was seen to listen while its session went on.
+    pub(crate) served: Served,
 }
 
 impl Sources<'_> {
@@ -139,9 +138,7 @@ impl Sources<'_> {
     fn server(&mut self, session: &Session, route: BaseRoute, facts: &Facts) -> Server {
         let Peer { name, version } = session.server_peer.clone().unwrap_or_default();
         let endpoint = endpoint(session, facts);
-        let local = session
-            .server
-            .and_then(|process| self.known.identity(process, self.processes, self.host));
+        let local = self.local_identity(session);
         let remote = || {
             let remote = matches!(route, BaseRoute::Direct) || session.server.is_none();
             let url = endpoint.as_deref().filter(|_| remote)?;
@@ -165,31 +162,84 @@ impl Sources<'_> {
     }
 
     fn facts(&mut self, session: &Session) -> Facts {
-        let serves = |process: Option<ProcessKey>| {
-            process
-                .map(|process| self.listeners.of(process))
-                .unwrap_or_default()
-        };
-        let mut client_serves = serves(session.client);
-        client_serves.extend(&self.client_served);
-        client_serves.sort_unstable();
-        client_serves.dedup();
-        client_serves.truncate(SERVES_MAX);
-        let server_serves = serves(session.server);
+        self.served.note(session, self.listeners);
+        let server_serves = session
+            .server
+            .map(|process| self.listeners.of(process))
+            .unwrap_or_default();
         let foreign = self.in_foreign_namespace(session);
+        let http = &session.http;
+        // In a network namespace of its own anybody can give itself any address.
+        let (other_servers, other_clients) = if foreign {
+            (Vec::new(), Vec::new())
+        } else {
+            let from = http.client.map(|client| client.ip());
+            let servers = http.servers.addresses_but(http.server);
+            (servers, http.clients.addresses_but(from))
+        };
         Facts {
-            // In a network namespace of its own anybody can give itself any address.
-            server_address: session.http.server.filter(|_| !foreign),
-            client_address: session.http.client.filter(|_| !foreign),
+            server_address: http.server.filter(|_| !foreign),
+            client_address: http.client.filter(|_| !foreign),
+            other_server_addresses: other_servers,
+            other_client_addresses: other_clients,
+            other_server_users: self.other_server_users(session),
             authority: joined(&session.http.authorities, redact::text),
             path: several(&session.http.paths),
             sni: None,
             scheme: (session.transport != Transport::Stdio).then(|| "http".to_owned()),
-            client_serves,
+            client_serves: self.served.serves(session),
+            others_serve: self.served.others(),
             server_serves,
             certificate_key: None,
             host_addresses: self.host.addresses(),
         }
+    }
+
+    /// Users of processes that answered beside the one that is stated, where they differ from its own. One that is not known
+    /// is told where the process would have been seen: on this host.
+    fn other_server_users(&mut self, session: &Session) -> Vec<Option<String>> {
+        let own = session.server.filter(|server| !server.is_nobody());
+        let Some(user) = own.map(|server| self.process(server).user) else {
+            return Vec::new();
+        };
+        let addresses = self.host.addresses();
+        let here = |ip: IpAddr| ip.to_canonical().is_loopback() || addresses.contains(&ip);
+        let mut others = Vec::new();
+        for party in session.http.servers.iter() {
+            let other = match (party.process, party.address) {
+                (Some(process), _) => self.process(process).user,
+                (None, Some(address)) if here(address.ip()) => None,
+                (None, _) => continue,
+            };
+            others.push(other);
+        }
+        others.extend(session.http.servers.more().then_some(None));
+        others.retain(|other| *other != user);
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+
+    /// What the server is, by its process. Of several that answered, what all of them are: one request reaches another server
+    /// as easily.
+    fn local_identity(&mut self, session: &Session) -> Option<(ServerKey, Strength)> {
+        let identity = self.identity(session.server?)?;
+        let servers = &session.http.servers;
+        let (mut its, mut unnamed) = (Vec::new(), Vec::new());
+        for party in servers.iter() {
+            match party.process.and_then(|process| self.identity(process)) {
+                Some((key, _)) if key == identity.0 => its.push(party.address),
+                Some(_) => return None,
+                None => unnamed.push(party.address),
+            }
+        }
+        // A worker may be gone before anything of it is known; where nothing is, it is another server.
+        let is_same = !servers.more() && unnamed.iter().all(|address| its.contains(address));
+        is_same.then_some(identity)
+    }
+
+    fn identity(&mut self, process: ProcessKey) -> Option<(ServerKey, Strength)> {
+        self.known.identity(process, self.processes, self.host)
     }
 
     fn in_foreign_namespace(&mut self, session: &Session) -> bool {
@@ -296,7 +346,11 @@ pub(crate) fn policy_facts(
         certificate_key: facts.certificate_key.clone(),
         server_address: facts.server_address,
         client_address: facts.client_address,
+        other_server_addresses: facts.other_server_addresses.clone(),
+        other_client_addresses: facts.other_client_addresses.clone(),
+        other_server_users: facts.other_server_users.clone(),
         client_serves: facts.client_serves.clone(),
+        others_serve: facts.others_serve.clone(),
         server_serves: facts.server_serves.clone(),
         host_addresses: facts.host_addresses.clone(),
         via: session.via.clone(),

@@ -13,7 +13,7 @@ use tracing::info;
 use super::Store;
 
 /// Numbered steps. Never changed once released; new ones are added.
-const STEPS: [(&str, &str); 8] = [
+const STEPS: [(&str, &str); 9] = [
     ("0001_facts", include_str!("../../schema/0001_facts.sql")),
     (
         "0002_verdicts",
@@ -33,6 +33,10 @@ const STEPS: [(&str, &str); 8] = [
     (
         "0008_coverage",
         include_str!("../../schema/0008_coverage.sql"),
+    ),
+    (
+        "0009_parties",
+        include_str!("../../schema/0009_parties.sql"),
     ),
 ];
 /// The documented views.

@@ -80,6 +80,12 @@ pub struct SessionRow {
     pub path: Option<String>,
     pub sni: Option<String>,
     pub scheme: Option<String>,
+    /// Other addresses that it went to and came from, other users that answered, listening sockets of others; empty text:
+    /// not known.
+    pub other_server_addresses: Vec<String>,
+    pub other_client_addresses: Vec<String>,
+    pub other_server_users: Vec<String>,
+    pub others_serve: Vec<String>,
     pub client_serves: Vec<String>,
     pub server_serves: Vec<String>,
     /// Addresses of the host's own interfaces.

@@ -96,6 +96,58 @@ async fn a_policy_reaches_sensors_and_judges_again() {
     assert_eq!(collector.number("SELECT count() FROM policies"), 1);
 }
 
+/// What else was seen of a session counts as much, and what cannot be read of it counts as not known; so it does when it comes out
+/// of the store again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_judged_by_everybody_at_its_ends() {
+    let Some(mut collector) = Collector::started() else {
+        return;
+    };
+    let identity = collector.certify("web-01");
+    let mut sensor = Sensor::connect(&collector.ingest(), &identity)
+        .await
+        .expect("connected");
+    let through = |id: &str, others: &[&str]| {
+        let mut session = http(id, "127.0.0.1:9000", "127.0.0.1:9000");
+        let facts = session.facts.as_mut().expect("facts");
+        facts.other_server_addresses = others.iter().map(|text| (*text).to_owned()).collect();
+        session
+    };
+    let upstream = |id: &str, others: &[&str]| {
+        let mut session = to_backend(id, true);
+        let facts = session.facts.as_mut().expect("facts");
+        facts.others_serve = others.iter().map(|text| (*text).to_owned()).collect();
+        session
+    };
+    let sessions = [
+        through("alone", &[]),
+        through("moved", &["127.0.0.1:9999"]),
+        through("unread", &[""]),
+        through("garbled", &["127.0.0.1:9000", "nonsense"]),
+        upstream("contested", &[""]),
+        upstream("quiet", &["127.0.0.2:9000"]),
+    ];
+    sensor
+        .store(1, sessions.map(session).to_vec())
+        .await
+        .expect("stored");
+    verdict_is(&collector, "quiet", "shadow");
+    // Judged from the store.
+    assert_eq!(collector.post("/api/v1/policy", POLICY).status, 200);
+    for (id, verdict, code) in [
+        ("alone", "approved", "gateway"),
+        ("moved", "unknown", "several_addresses"),
+        ("unread", "unknown", "several_addresses"),
+        ("garbled", "unknown", "several_addresses"),
+        ("contested", "unknown", "several_listeners"),
+        ("quiet", "approved", "gateway_process"),
+    ] {
+        let row = verdict_is(&collector, id, verdict);
+        assert_eq!(row["reasons"][0]["code"], code, "{id}");
+    }
+    assert!(collector.stop("TERM").success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bypass_is_found_whichever_came_first() {
     let Some(mut collector) = Collector::started() else {

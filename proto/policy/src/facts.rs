@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::address::bare_path;
+use crate::address::{bare_path, canonical};
 
 /// How far the host itself can tell the route; `gateway` is the policy's to say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,8 +75,18 @@ pub struct Facts {
     pub server_address: Option<SocketAddr>,
     /// Where the connection came from, from the kernel.
     pub client_address: Option<SocketAddr>,
-    /// Listening sockets of the client's process; may be `0.0.0.0` or `[::]`.
+    /// Other addresses that requests of the session went to, from the kernel; `None`: one that is not known, or more
+    /// than were kept.
+    pub other_server_addresses: Vec<Option<SocketAddr>>,
+    /// Other addresses that its connections came from; `None` as above.
+    pub other_client_addresses: Vec<Option<IpAddr>>,
+    /// Users of other processes that answered, where they differ from `server_user`; `None`: unknown.
+    pub other_server_users: Vec<Option<String>>,
+    /// Listening sockets of the client's process; may be `0.0.0.0` or `[::]`. Of several client processes, those that all
+    /// of them have.
     pub client_serves: Vec<SocketAddr>,
+    /// Listening sockets that other processes of the host have on the ports of `client_serves`; `None`: more than were kept.
+    pub others_serve: Vec<Option<SocketAddr>>,
     /// Listening sockets of the server's process; may be `0.0.0.0` or `[::]`.
     pub server_serves: Vec<SocketAddr>,
     /// Addresses of the host's own interfaces, where known. They tell what a listener on `0.0.0.0` stands for.
@@ -88,6 +98,22 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Each address that the session went to.
+    pub(crate) fn server_addresses(&self) -> impl Iterator<Item = Option<SocketAddr>> {
+        let others = self.other_server_addresses.iter().copied();
+        std::iter::once(self.server_address)
+            .chain(others)
+            .map(|address| address.map(canonical))
+    }
+
+    /// Whether this is an address of the host itself, by the kernel's word. Loopback is not meant: every host has it.
+    pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.host_addresses
+            .iter()
+            .any(|own| own.to_canonical() == ip)
+    }
+
     /// Each name that the session wrote.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.authority

@@ -9,6 +9,8 @@ use crate::verdict::{Judgement, Leg, Reason, Route, Status, Verdict, code};
 
 /// Names of one session repeated in a reason.
 const NAMES_SHOWN_MAX: usize = 8;
+/// Addresses of one session repeated in a reason.
+const ADDRESSES_SHOWN_MAX: usize = 8;
 const SEVERAL_PATHS: &str = "the session used several paths, or one that cannot be read";
 
 /// Judges one session. Pure: the same facts and policy give the same judgement anywhere, at any time.
@@ -23,6 +25,9 @@ pub fn judge(facts: &Facts, policy: &Policy) -> Judgement {
     let mut judgement = other_session(facts, policy);
     if let Some(gateway) = policy.gateways.iter().find(|g| g.is_squatted(facts)) {
         judgement.verdict.reasons.push(squatted_reason(gateway));
+    }
+    if let Some(gateway) = policy.gateways.iter().find(|g| g.is_contested(facts)) {
+        contest(&mut judgement.verdict, gateway);
     }
     judgement
 }
@@ -41,6 +46,7 @@ fn other_session(facts: &Facts, policy: &Policy) -> Judgement {
             | Claim::CertificateMismatch
             | Claim::WrongUser
             | Claim::SeveralNames
+            | Claim::SeveralAddresses
     );
     let fitting: Vec<&Sanction> = policy
         .sanctions
@@ -114,6 +120,22 @@ fn upstream(facts: &Facts, policy: &Policy) -> Option<Judgement> {
             reasons,
         },
     })
+}
+
+/// The session may be the gateway's own or somebody else's; what else was found of it stays.
+fn contest(verdict: &mut Verdict, gateway: &Gateway) {
+    let text = format!(
+        "the client listens where gateway {} could be, and so does another process; missing: the gateway's `users` in \
+         the policy",
+        gateway.name
+    );
+    let reason = reason(code::SEVERAL_LISTENERS, text);
+    if matches!(verdict.status, Status::Shadow | Status::Unknown) {
+        verdict.status = Status::Unknown;
+        verdict.reasons.insert(0, reason);
+    } else {
+        verdict.reasons.push(reason);
+    }
 }
 
 /// Without the user's name, which a reason need not repeat.
@@ -209,6 +231,13 @@ fn claim_reason(claim: Claim, gateway: &Gateway, facts: &Facts) -> Option<Reason
                 written_name(facts)
             ),
         ),
+        Claim::SeveralAddresses => (
+            code::SEVERAL_ADDRESSES,
+            format!(
+                "bears the name of gateway {name}, and went to an address of it, but elsewhere, too ({})",
+                addresses(facts)
+            ),
+        ),
         Claim::SeveralPaths => (
             code::SEVERAL_PATHS,
             format!("reaches gateway {name}, but {SEVERAL_PATHS}"),
@@ -264,6 +293,16 @@ fn written_name(facts: &Facts) -> String {
         .take(NAMES_SHOWN_MAX)
         .chain(facts.sni.as_deref())
         .map(|t| Authority::parse(t).map_or_else(|| "unreadable".to_owned(), |a| a.to_string()))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Where the session went.
+fn addresses(facts: &Facts) -> String {
+    facts
+        .server_addresses()
+        .take(ADDRESSES_SHOWN_MAX)
+        .map(|address| address.map_or_else(|| "unknown".to_owned(), |a| a.to_string()))
         .collect::<Vec<_>>()
         .join(", ")
 }

@@ -23,7 +23,7 @@ pub(crate) fn places(facts: &Facts) -> Vec<Place> {
         return Vec::new();
     }
     let mut places = Vec::new();
-    if let Some(address) = facts.server_address.map(canonical) {
+    for address in facts.server_addresses().flatten() {
         if is_here(facts, address.ip()) {
             own_places(facts, address, &mut places);
         } else if facts.via.is_none() && means_one_server(facts, address) {
@@ -37,7 +37,7 @@ pub(crate) fn places(facts: &Facts) -> Vec<Place> {
 fn is_here(facts: &Facts, ip: IpAddr) -> bool {
     matches!(facts.base_route, BaseRoute::Local | BaseRoute::Inbound)
         || ip.is_loopback()
-        || facts.host_addresses.iter().any(|a| a.to_canonical() == ip)
+        || facts.is_own(ip)
 }
 
 /// A public address may be a delivery network's, in front of many servers; unless it was dialled as such.

@@ -155,6 +155,11 @@ pub mod code {
     pub const SEVERAL_NAMES: &str = "several_names";
     /// Unknown: a gateway's name and address, but the session used several paths. Elsewhere a note.
     pub const SEVERAL_PATHS: &str = "several_paths";
+    /// Unknown: a gateway's name, but of several addresses that the session went to not all are the gateway's.
+    pub const SEVERAL_ADDRESSES: &str = "several_addresses";
+    /// Unknown: the client listens where a gateway could be, and so does another process; the policy does not say as which
+    /// user the gateway runs. A note on what is approved or sanctioned by something else.
+    pub const SEVERAL_LISTENERS: &str = "several_listeners";
     /// Unknown: neither name nor address of the server was seen.
     pub const DESTINATION_NOT_SEEN: &str = "destination_not_seen";
     /// Unknown: the session could not be read.

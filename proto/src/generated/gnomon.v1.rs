@@ -141,6 +141,20 @@ pub struct Facts {
     /// the host's own, without port: what a listener on 0.0.0.0 stands for
     #[prost(string, repeated, tag = "10")]
     pub host_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of a session with several: the others. Empty text: one that is not known, or more than were kept.
+    ///
+    /// that its requests went to
+    #[prost(string, repeated, tag = "11")]
+    pub other_server_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// that its connections came from, without port
+    #[prost(string, repeated, tag = "12")]
+    pub other_client_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// of processes that answered, where they differ from the server's
+    #[prost(string, repeated, tag = "13")]
+    pub other_server_users: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// listening addresses of other processes on the ports of client_serves
+    #[prost(string, repeated, tag = "14")]
+    pub others_serve: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Evidence {

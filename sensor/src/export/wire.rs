@@ -124,7 +124,20 @@ fn facts(facts: &Facts) -> v1::Facts {
             .iter()
             .map(ToString::to_string)
             .collect(),
+        other_server_addresses: facts.other_server_addresses.iter().map(known).collect(),
+        other_client_addresses: facts.other_client_addresses.iter().map(known).collect(),
+        other_server_users: facts
+            .other_server_users
+            .iter()
+            .map(|user| user.clone().unwrap_or_default())
+            .collect(),
+        others_serve: facts.others_serve.iter().map(known).collect(),
     }
+}
+
+/// One of several; what is not known is told as empty, for it counts.
+fn known<T: ToString>(value: &Option<T>) -> String {
+    value.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 fn evidence(evidence: &Evidence) -> v1::Evidence {

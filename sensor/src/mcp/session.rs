@@ -2,8 +2,10 @@
 //!
 //! How its bytes travel is told by [`super::stdio`] and [`super::http`]; here is what is the same for both.
 
+mod parties;
 mod waiting;
 
+pub use parties::{Parties, Party};
 pub use waiting::WaitingCount;
 use waiting::{Pending, Waiting};
 
@@ -82,6 +84,10 @@ pub struct HttpPlace {
     pub server: Option<std::net::SocketAddr>,
     /// Client address by the kernel.
     pub client: Option<std::net::SocketAddr>,
+    /// Who answered: every different server address with its processes.
+    pub servers: Parties<std::net::SocketAddr>,
+    /// Who asked: every different client address, without its port, with its processes.
+    pub clients: Parties<std::net::IpAddr>,
     /// Every different authority that was named: Host headers as written, and those of request targets.
     pub authorities: Vec<String>,
     /// Every different path, without query. NOT redacted.
@@ -112,6 +118,8 @@ pub struct Outline {
     client: Option<ProcessKey>,
     server: Option<ProcessKey>,
     server_address: Option<std::net::SocketAddr>,
+    servers: Parties<std::net::SocketAddr>,
+    clients: Parties<std::net::IpAddr>,
     authorities: Vec<String>,
     paths: Vec<String>,
     revision: Option<String>,
@@ -221,6 +229,20 @@ impl Session {
     #[must_use]
     pub const fn is_probe_only(&self) -> bool {
         !self.initialized && !self.modern_answered && matches!(self.era, Era::Modern)
+    }
+
+    /// Takes note of who is at the ends of a connection that it uses. `addresses`: of client and server.
+    pub fn meet(
+        &mut self,
+        client: Option<ProcessKey>,
+        server: Option<ProcessKey>,
+        addresses: Option<(std::net::SocketAddr, std::net::SocketAddr)>,
+    ) {
+        self.client = ProcessKey::latest(client, self.client);
+        self.server = ProcessKey::latest(server, self.server);
+        let (from, to) = addresses.unzip();
+        self.http.clients.note(from.map(|from| from.ip()), client);
+        self.http.servers.note(to, server);
     }
 
     /// Takes a request of the client. Gives its answer, if that was reported before it.
@@ -426,6 +448,8 @@ impl Session {
             client: self.client,
             server: self.server,
             server_address: self.http.server,
+            servers: self.http.servers.clone(),
+            clients: self.http.clients.clone(),
             authorities: self.http.authorities.clone(),
             paths: self.http.paths.clone(),
             revision: self.revision.clone(),

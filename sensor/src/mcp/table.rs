@@ -94,8 +94,16 @@ impl SessionTable {
     /// The processes that sessions have.
     #[must_use]
     pub fn processes(&self) -> HashSet<ProcessKey> {
-        let both = |session: &Session| [session.client, session.server];
-        self.iter().flat_map(both).flatten().collect()
+        let latest = self
+            .iter()
+            .flat_map(|session| [session.client, session.server]);
+        let clients = self
+            .iter()
+            .flat_map(|session| session.http.clients.iter().map(|party| party.process));
+        let servers = self
+            .iter()
+            .flat_map(|session| session.http.servers.iter().map(|party| party.process));
+        latest.chain(clients).chain(servers).flatten().collect()
     }
 
     /// Ends a session.

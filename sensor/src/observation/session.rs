@@ -198,7 +198,7 @@ pub struct Facts {
     pub sni: Option<String>,
     /// `http` or `https`.
     pub scheme: Option<String>,
-    /// Listening addresses of the client's process.
+    /// Listening addresses of the client's process; of several, those that all have.
     pub client_serves: Vec<SocketAddr>,
     /// Listening addresses of the server's process.
     pub server_serves: Vec<SocketAddr>,
@@ -206,6 +206,14 @@ pub struct Facts {
     pub certificate_key: Option<String>,
     /// Addresses of the host's own interfaces: what a listener on `0.0.0.0` stands for. At most 64.
     pub host_addresses: Vec<IpAddr>,
+    /// Other addresses that its requests went to; none: one that is not known, or more than were kept.
+    pub other_server_addresses: Vec<Option<SocketAddr>>,
+    /// Other addresses that its connections came from; none as above.
+    pub other_client_addresses: Vec<Option<IpAddr>>,
+    /// Users of other processes that answered, where they differ from the server's; none: unknown.
+    pub other_server_users: Vec<Option<String>>,
+    /// Where other processes listen on the ports of `client_serves`; none: on more than were kept.
+    pub others_serve: Vec<Option<SocketAddr>>,
 }
 
 /// One fact that a statement rests on.

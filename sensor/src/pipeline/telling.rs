@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,7 +16,7 @@ use crate::mcp::session::{Outline, Session, SessionNumber};
 use crate::observation::{self, Body, Call, Observation, SessionId, Tools};
 use crate::process::listeners::Place;
 use crate::redact;
-use crate::statement::{Sources, policy_facts};
+use crate::statement::{Served, Sources, policy_facts};
 
 /// A session that goes on is stated this often, with its new counts.
 const GOES_ON_NS: u64 = 5_000_000_000;
@@ -40,6 +39,7 @@ struct ToldSession {
     outline: Outline,
     /// Without the arguments of its processes: those are kept once, in what is known of processes.
     last: observation::Session,
+    served: Served,
     time: UnixNs,
     /// Where its server listens was told, too.
     placed: bool,
@@ -119,20 +119,20 @@ impl Pipeline {
 
     /// States sessions whose route or verdict is another by now, or whose server has got a name.
     fn tell_differences(&mut self, now: UnixNs, output: &mut Output) {
-        let told: Vec<(SessionNumber, SessionId, u32, Vec<SocketAddr>)> = self
+        let told: Vec<(SessionNumber, SessionId, u32, Served)> = self
             .told
             .sessions
             .iter()
             .map(|(number, told)| {
-                let served = told.last.facts.client_serves.clone();
+                let served = told.served.clone();
                 (*number, told.id.clone(), told.last.rev, served)
             })
             .collect();
         for (number, id, rev, served) in told {
             let stated = self.sources(served).session_of(number, id, rev);
-            let stated = stated.map(without_arguments);
+            let stated = stated.map(|(stated, served)| (without_arguments(stated), served));
             let known = self.told.sessions.get(&number);
-            if let (Some(stated), Some(known)) = (stated, known)
+            if let (Some((stated, _)), Some(known)) = (stated, known)
                 && (stated.judgement != known.last.judgement || stated.server != known.last.server)
             {
                 self.tell_session(now, number, output);
@@ -156,9 +156,9 @@ impl Pipeline {
         let id = known.map_or_else(|| session_id(&self.salt, session), |told| told.id.clone());
         let rev = known.map_or(1, |told| told.last.rev + 1);
         let was_placed = known.is_some_and(|told| told.placed);
-        let before = known.map(|told| told.last.facts.client_serves.clone());
-        let before = before.unwrap_or_default();
-        let Some(mut stated) = self.sources(before).session_of(number, id.clone(), rev) else {
+        let served = known.map(|told| told.served.clone()).unwrap_or_default();
+        let stated = self.sources(served).session_of(number, id.clone(), rev);
+        let Some((mut stated, served)) = stated else {
             return;
         };
         let facts = policy_facts(&stated, &self.host_name);
@@ -187,6 +187,7 @@ impl Pipeline {
                     id,
                     outline,
                     last: stated,
+                    served,
                     time: now,
                     placed,
                 },
@@ -201,6 +202,7 @@ impl Pipeline {
                     id,
                     outline,
                     last: stated,
+                    served,
                     time: now,
                     placed,
                 },
@@ -271,7 +273,7 @@ impl Pipeline {
         self.told.unix.remove(&number);
     }
 
-    fn sources(&mut self, client_served: Vec<SocketAddr>) -> Split<'_> {
+    fn sources(&mut self, served: Served) -> Split<'_> {
         let sources = Sources {
             processes: &self.processes,
             flows: &self.flows,
@@ -282,7 +284,7 @@ impl Pipeline {
             host_name: &self.host_name,
             known: &mut self.known,
             timeline: &self.timeline,
-            client_served,
+            served,
         };
         Split {
             sources,
@@ -299,13 +301,14 @@ struct Split<'a> {
 
 impl Split<'_> {
     fn session_of(
-        &mut self,
+        mut self,
         number: SessionNumber,
         id: SessionId,
         rev: u32,
-    ) -> Option<observation::Session> {
+    ) -> Option<(observation::Session, Served)> {
         let session = self.sessions.get(number)?;
-        Some(self.sources.session(session, id, rev))
+        let stated = self.sources.session(session, id, rev);
+        Some((stated, self.sources.served))
     }
 }
 

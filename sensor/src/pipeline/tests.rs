@@ -655,5 +655,6 @@ fn what_was_known_of_sessions_that_are_over_is_forgotten() {
 }
 
 mod kept;
+mod parties;
 mod slow;
 mod unix;

@@ -6,6 +6,7 @@
 //! for the inventory: there everything is named, with the process that serves where that was seen.
 
 mod place;
+mod places;
 
 pub use place::{Address, Place};
 
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::event::{EndKey, ProcessKey, UnixNs};
+use places::{Listening, Places};
 
 /// Listening sockets kept, over all processes; a host with more has other problems.
 const SOCKETS_MAX: usize = 16_384;
@@ -24,6 +26,8 @@ const INHERITED_MAX: usize = 256;
 const HOLDERS_MAX: usize = 1024;
 /// Addresses kept on which one process was seen to serve.
 const SERVED_MAX: usize = 64;
+/// Addresses told of on which other processes listen beside one.
+const OTHERS_MAX: usize = 64;
 /// HTTP paths kept of one place.
 const PATHS_MAX: usize = 16;
 
@@ -43,19 +47,6 @@ struct Socket {
     place: Option<Place>,
     opener: Option<ProcessKey>,
     holders: BTreeMap<ProcessKey, Hold>,
-}
-
-/// What listens on one place: several sockets where they share it (`SO_REUSEPORT`), none where a process was
-/// only seen to serve there.
-#[derive(Debug, Default)]
-struct Listening {
-    sockets: BTreeSet<EndKey>,
-    server: Option<ProcessKey>,
-    mcp: bool,
-    paths: Vec<String>,
-    opened: Option<UnixNs>,
-    /// It was there before the sensor.
-    early: bool,
 }
 
 /// A listening socket as it was learned of.
@@ -96,7 +87,7 @@ pub struct State<'a> {
 #[derive(Debug, Default)]
 pub struct Listeners {
     sockets: HashMap<EndKey, Socket>,
-    places: HashMap<Place, Listening>,
+    places: Places,
     /// Sockets that a process holds.
     held: HashMap<ProcessKey, HashSet<EndKey>>,
     /// Places that a process was seen to serve.
@@ -215,15 +206,13 @@ impl Listeners {
         paths: &[String],
         listens: bool,
     ) -> Option<Place> {
-        let known = reached
-            .listening()
-            .find(|place| self.places.contains_key(place));
+        let known = self.places.taking(&reached);
         let place = known.or_else(|| listens.then_some(reached))?;
-        if !self.places.contains_key(&place) && self.places.len() >= 2 * SOCKETS_MAX {
+        if self.places.get(&place).is_none() && self.places.len() >= 2 * SOCKETS_MAX {
             self.dropped += 1;
             return None;
         }
-        let listening = self.places.entry(place.clone()).or_default();
+        let listening = self.places.make(&place);
         let known = listening.paths.len();
         for path in paths {
             if listening.paths.len() < PATHS_MAX && !listening.paths.contains(path) {
@@ -378,6 +367,52 @@ impl Listeners {
         addresses
     }
 
+    /// Where other processes than `own` listen on the host's own addresses, on the ports of `serves`, beside those; in a
+    /// stable order, a last none where there are more than are told.
+    #[must_use]
+    pub fn others(
+        &self,
+        own: &BTreeSet<ProcessKey>,
+        serves: &[SocketAddr],
+    ) -> Vec<Option<SocketAddr>> {
+        // Sockets that they were handed and answer on are theirs, whoever else holds them.
+        let served = own.iter().filter_map(|process| self.served.get(process));
+        let handed: HashSet<Place> = served
+            .flatten()
+            .filter_map(|address| self.places.taking(&Place::tcp(*address, 0)))
+            .collect();
+        let ports: BTreeSet<u16> = serves.iter().map(SocketAddr::port).collect();
+        let on_ports = ports.iter().flat_map(|port| self.places.on_port(*port));
+        let mut others: Vec<Option<SocketAddr>> = on_ports
+            .filter(|(place, listening)| {
+                !handed.contains(place) && self.is_of_others(listening, own)
+            })
+            .filter_map(|(place, _)| match place.address {
+                Address::Tcp(address) => Some(address),
+                Address::Unix(_) => None,
+            })
+            .filter(|address| !serves.contains(address))
+            .map(Some)
+            .take(OTHERS_MAX + 1)
+            .collect();
+        if others.len() > OTHERS_MAX {
+            others.pop();
+            others.push(None);
+        }
+        others
+    }
+
+    /// Whether somebody else than `own` listens or serves there, or nobody that is known.
+    fn is_of_others(&self, listening: &Listening, own: &BTreeSet<ProcessKey>) -> bool {
+        let other = |process: &ProcessKey| !own.contains(process);
+        listening.server.as_ref().is_some_and(other)
+            || listening
+                .sockets
+                .iter()
+                .filter_map(|key| self.sockets.get(key))
+                .any(|socket| socket.holders.is_empty() || socket.holders.keys().any(other))
+    }
+
     /// Whether anybody listens on this address of the host's own, on it or on all of them.
     #[must_use]
     pub fn is_served(&self, address: SocketAddr) -> bool {
@@ -458,7 +493,7 @@ impl Listeners {
             return;
         };
         socket.place = Some(place.clone());
-        let listening = self.places.entry(place.clone()).or_default();
+        let listening = self.places.make(&place);
         if listening.sockets.is_empty() {
             listening.opened = opened;
             listening.early = opened.is_none();
@@ -482,7 +517,7 @@ impl Listeners {
             }
         }
         if let Some(place) = socket.place {
-            let listening = self.places.entry(place.clone()).or_default();
+            let listening = self.places.make(&place);
             listening.sockets.remove(&key);
             if listening.sockets.is_empty() {
                 self.vacate(&place);

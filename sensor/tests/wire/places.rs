@@ -3,17 +3,22 @@
 use std::net::Ipv4Addr;
 
 use gnomon_policy::{Policy, Status};
+use gnomon_sensor::observation::Session;
 use time::OffsetDateTime;
 
-use crate::recording::{CLIENT, Recording, call, initialize, initialized, ok, result};
+use crate::recording::{
+    CLIENT, Recording, call, chunk, event, initialize, initialized, ok, result, status, stream,
+};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
+/// Another address of the gateway.
+const BESIDE: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 6);
 const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 66);
 const NAME: &str = "gw.corp.example:8080";
 
 fn policy() -> Policy {
     let text = format!(
-        "[[gateway]]\nname = \"main\"\nnames = [\"{NAME}\"]\naddresses = [\"{GATEWAY}:8080\"]\npaths = [\"/mcp\"]\n"
+        "[[gateway]]\nname = \"main\"\nnames = [\"{NAME}\"]\naddresses = [\"{GATEWAY}:8080\", \"10.1.0.0/16:8080\"]\npaths = [\"/mcp\"]\n"
     );
     let now = OffsetDateTime::from_unix_timestamp(1_767_225_600).expect("a time");
     Policy::parse(&text, "policy.toml", now)
@@ -118,4 +123,102 @@ fn names_of_more_requests_than_are_kept_stay_a_contradiction() {
     requests.extend(hosts.iter().map(|host| ("/mcp", host.as_slice())));
     requests.push(("/mcp", &[NAME]));
     assert_ne!(judged(GATEWAY, &requests).0, Status::Approved);
+}
+
+/// A session over HTTP+SSE on its way to `servers`, one request to each in turns, the stream to the first. Its requests hold
+/// nothing of MCP but at the first.
+fn judged_over_sse(servers: &[Ipv4Addr]) -> Session {
+    let target = "/messages?session_id=one";
+    let mut recording = Recording::default();
+    let stream_of = recording.connect_out(CLIENT, servers[0], 8080);
+    let head = format!("GET /mcp HTTP/1.1\r\nHost: {NAME}\r\nAccept: text/event-stream\r\n\r\n");
+    recording.send(stream_of, head);
+    recording.reply(stream_of, stream(""));
+    let endpoint = format!("event: endpoint\r\ndata: {target}\r\n\r\n");
+    recording.reply(stream_of, chunk(endpoint));
+    let messages = [
+        (initialize(0, "c"), initialized(0)),
+        (call(1, "a"), result(1)),
+    ];
+    for (message, answer) in messages {
+        let to = recording.connect_out(CLIENT, servers[0], 8080);
+        recording.send(to, post(target, &[NAME], &message));
+        recording.reply(to, status("202 Accepted"));
+        recording.reply(stream_of, chunk(event(&answer)));
+    }
+    for server in &servers[1..] {
+        let to = recording.connect_out(CLIENT, *server, 8080);
+        recording.send(to, post(target, &[NAME], "x"));
+        recording.reply(to, status("404 Not Found"));
+    }
+    let told = recording.told_under(policy());
+    assert_eq!(told.calls(), ["tools/call a ok"]);
+    told.session().clone()
+}
+
+#[test]
+fn one_request_elsewhere_does_not_move_a_session() {
+    let codes = |session: &Session| {
+        let reasons = session.judgement.verdict.reasons.iter();
+        reasons.map(|reason| reason.code).collect::<Vec<_>>()
+    };
+    for servers in [
+        &[ELSEWHERE, GATEWAY][..],
+        &[GATEWAY, ELSEWHERE],
+        &[ELSEWHERE, GATEWAY, ELSEWHERE],
+        &[GATEWAY, ELSEWHERE, GATEWAY],
+    ] {
+        let session = judged_over_sse(servers);
+        let status = session.judgement.verdict.status;
+        assert_eq!(status, Status::Unknown, "{servers:?}");
+        assert_eq!(codes(&session), ["several_addresses"], "{servers:?}");
+    }
+    assert_eq!(
+        codes(&judged_over_sse(&[ELSEWHERE])),
+        ["name_without_address"]
+    );
+    assert_eq!(codes(&judged_over_sse(&[GATEWAY])), ["gateway"]);
+}
+
+#[test]
+fn a_gateway_of_several_addresses_is_approved_by_all_of_them() {
+    for servers in [&[GATEWAY, BESIDE][..], &[BESIDE, GATEWAY, BESIDE]] {
+        let session = judged_over_sse(servers);
+        let status = session.judgement.verdict.status;
+        assert_eq!(status, Status::Approved, "{servers:?}");
+    }
+}
+
+#[test]
+fn addresses_of_more_requests_than_are_kept_stay_a_contradiction() {
+    let mut servers = vec![GATEWAY];
+    servers.extend((0..100).map(|n| Ipv4Addr::new(10, 1, 0, n)));
+    servers.extend([ELSEWHERE, GATEWAY]);
+    assert_eq!(
+        judged_over_sse(&servers).judgement.verdict.status,
+        Status::Unknown
+    );
+}
+
+#[test]
+fn a_session_id_means_nothing_at_another_address() {
+    let mut recording = Recording::default();
+    let request = |id, name: &str| {
+        let request = post("/mcp", &[NAME], &call(id, name));
+        request.replacen("Accept", "Mcp-Session-Id: one\r\nAccept", 1)
+    };
+    let elsewhere = recording.connect_out(CLIENT, ELSEWHERE, 8080);
+    recording.send(elsewhere, post("/mcp", &[NAME], &initialize(0, "c")));
+    recording.reply(elsewhere, ok("Mcp-Session-Id: one\r\n", initialized(0)));
+    recording.send(elsewhere, request(1, "a"));
+    recording.reply(elsewhere, ok("", result(1)));
+    let gateway = recording.connect_out(CLIENT, GATEWAY, 8080);
+    recording.send(gateway, request(2, "b"));
+    recording.reply(gateway, ok("", result(2)));
+    recording.send(elsewhere, request(3, "c"));
+    recording.reply(elsewhere, ok("", result(3)));
+    let told = recording.told_under(policy());
+    let first = &told.sessions[0];
+    assert_eq!(told.calls_of(first), ["tools/call a ok", "tools/call c ok"]);
+    assert_eq!(first.judgement.verdict.status, Status::Unknown);
 }

@@ -54,6 +54,7 @@ fn from_gateway(facts: &Facts) -> Facts {
     };
     Facts {
         client_serves: vec![socket(own)],
+        client_address: Some(SocketAddr::new(socket(own).ip(), 50_000)),
         ..facts.clone()
     }
 }

@@ -420,19 +420,36 @@ fn the_gateways_own_sessions() {
         client_serves: vec![serves.parse().unwrap()],
         ..direct("backend:9000", "10.9.0.7:9000")
     };
+    let on = |own: &str, serves: &str| Facts {
+        host_addresses: vec![own.parse().unwrap()],
+        ..gateway(serves)
+    };
     check(
         "its process",
-        &gateway("10.0.0.5:443"),
+        &on("10.0.0.5", "10.0.0.5:443"),
         "direct approved gateway_process",
     );
     check(
         "its process, in the network",
-        &gateway("10.1.7.7:8443"),
+        &on("10.1.7.7", "10.1.7.7:8443"),
         "direct approved gateway_process",
     );
     check(
         "another port in the network",
-        &gateway("10.1.7.7:5000"),
+        &on("10.1.7.7", "10.1.7.7:5000"),
+        "direct shadow bypass",
+    );
+    for own in ["10.0.0.6", "127.0.0.1", "::1"] {
+        let expect = "direct shadow bypass";
+        check(
+            "an address of another host",
+            &on(own, "10.0.0.5:443"),
+            expect,
+        );
+    }
+    check(
+        "an address of nobody knows whom",
+        &gateway("10.0.0.5:443"),
         "direct shadow bypass",
     );
     check(
@@ -486,6 +503,204 @@ fn the_gateways_own_sessions() {
         &child,
         "local shadow no_gateway",
     );
+}
+
+/// A gateway on loopback of both families, and one on an address of this host.
+const BOTH: &str = r#"
+[[gateway]]
+name = "both"
+names = ["localhost:9000"]
+addresses = ["127.0.0.1:9000", "[::1]:9000", "10.0.0.5:9000"]
+
+[[gateway]]
+name = "four"
+names = ["localhost:9001"]
+addresses = ["127.0.0.1:9001", "10.0.0.5:9001"]
+
+[[gateway]]
+name = "guarded"
+names = ["localhost:9002"]
+addresses = ["127.0.0.1:9002", "[::1]:9002"]
+users = ["gw"]
+"#;
+
+#[test]
+fn who_listens_beside_the_gateway_is_not_taken_for_it() {
+    let (policy, _) = Policy::parse(BOTH, "p", OffsetDateTime::UNIX_EPOCH).unwrap();
+    let socket = |text: &&str| text.parse::<SocketAddr>().unwrap();
+    let judged = |own: &[&str], others: &[&str], user: &str| {
+        let facts = Facts {
+            host_addresses: vec!["10.0.0.5".parse().unwrap()],
+            client_serves: own.iter().map(socket).collect(),
+            others_serve: others.iter().map(|o| Some(socket(o))).collect(),
+            user: some(user),
+            ..direct("backend:9000", "10.9.0.7:9000")
+        };
+        let j = judge(&facts, &policy);
+        (j.verdict.status, j.verdict.reasons[0].code, j.leg)
+    };
+    let approved = (Status::Approved, code::GATEWAY_PROCESS, Some(Leg::Upstream));
+    let shadow = (Status::Shadow, code::NO_GATEWAY, None);
+    let contested = (Status::Unknown, code::SEVERAL_LISTENERS, None);
+    for (own, others, expect) in [
+        // Nobody else; somebody on another port; workers that share what they listen on.
+        (&["[::]:9000"][..], &[][..], approved),
+        (&["[::]:9001"], &[], approved),
+        (&["127.0.0.1:9001"], &["127.0.0.1:9000"], approved),
+        (&["127.0.0.1:9000"], &["127.0.0.1:9000"], approved),
+        (&["[::]:9000"], &["[::]:9000"], approved),
+        // All of IPv6 while the gateway has IPv4: the socket can only be of IPv6 alone.
+        (&["[::]:9001"], &["127.0.0.1:9001", "10.0.0.5:9001"], shadow),
+        (&["[::]:9001"], &["0.0.0.0:9001"], shadow),
+        (&["[::]:9001"], &["[::ffff:0.0.0.0]:9001"], shadow),
+        // The gateway, while somebody has all of IPv6.
+        (&["127.0.0.1:9001"], &["[::]:9001"], approved),
+        (&["0.0.0.0:9001"], &["[::]:9001"], approved),
+        (&["10.0.0.5:9001"], &["[::]:9001"], approved),
+        // An address that is no gateway's, beside it.
+        (&["127.0.0.1:9001"], &["127.0.0.2:9001"], approved),
+        // Two who could both be it.
+        (&["127.0.0.1:9000"], &["[::1]:9000"], contested),
+        (&["[::1]:9000"], &["127.0.0.1:9000"], contested),
+        (&["[::]:9000"], &["127.0.0.1:9000"], contested),
+        (&["127.0.0.1:9000"], &["[::]:9000"], contested),
+        (&["127.0.0.1:9001"], &["10.0.0.5:9001"], contested),
+    ] {
+        let what = format!("{own:?} beside {others:?}");
+        assert_eq!(judged(own, others, "bob"), expect, "{what}");
+    }
+    // The policy tells them apart by their users.
+    let (own, others) = (["[::1]:9002"], ["127.0.0.1:9002"]);
+    assert_eq!(judged(&own, &others, "gw"), approved);
+    assert_eq!(judged(&own, &others, "bob").0, Status::Shadow);
+    // More than were kept may be anything.
+    let facts = Facts {
+        client_serves: vec![socket(&"127.0.0.1:9001")],
+        others_serve: vec![None],
+        ..direct("backend:9000", "10.9.0.7:9000")
+    };
+    let j = judge(&facts, &policy);
+    assert_eq!(j.verdict.reasons[0].code, code::SEVERAL_LISTENERS);
+}
+
+#[test]
+fn every_address_of_a_session_must_be_the_gateways() {
+    let to = |others: &[Option<&str>]| Facts {
+        other_server_addresses: others.iter().map(|o| o.and_then(address)).collect(),
+        ..through_gateway()
+    };
+    for (others, expect) in [
+        (&[Some("10.1.0.9:443")][..], "gateway approved gateway"),
+        (
+            &[Some("[2001:db8::5]:443"), Some("10.1.0.9:8443")],
+            "gateway approved gateway",
+        ),
+        (
+            &[Some("203.0.113.9:443")],
+            "direct unknown several_addresses",
+        ),
+        (
+            &[Some("10.1.0.9:443"), Some("203.0.113.9:443")],
+            "direct unknown several_addresses",
+        ),
+        (&[None], "direct unknown several_addresses"),
+        (
+            &[Some("10.1.0.9:443"), None],
+            "direct unknown several_addresses",
+        ),
+    ] {
+        check(&format!("{others:?}"), &to(others), expect);
+    }
+    let last = Facts {
+        server_address: address("203.0.113.9:443"),
+        ..to(&[Some("10.0.0.5:443")])
+    };
+    check(
+        "the gateway first, then elsewhere",
+        &last,
+        "direct unknown several_addresses",
+    );
+    let text = &judge(&last, &policy()).verdict.reasons[0].text;
+    assert!(text.contains("203.0.113.9:443, 10.0.0.5:443"), "{text}");
+    check(
+        "another name, once at the gateway's address",
+        &Facts {
+            authority: some("evil.example"),
+            sni: some("evil.example"),
+            ..last.clone()
+        },
+        "direct shadow no_gateway",
+    );
+    check(
+        "no exception either",
+        &Facts {
+            endpoint: some("https://ok.example/mcp"),
+            ..last.clone()
+        },
+        "direct unknown several_addresses",
+    );
+    check(
+        "through a proxy and beside it",
+        &Facts {
+            via: some("proxy"),
+            ..last
+        },
+        "direct unknown several_addresses",
+    );
+    check(
+        "one of them a fronted server",
+        &to(&[Some("10.9.0.7:9000")]),
+        "direct shadow bypass+several_addresses",
+    );
+}
+
+#[test]
+fn every_connection_that_arrives_must_be_the_gateways() {
+    let inbound = |others: &[Option<&str>]| Facts {
+        base_route: BaseRoute::Inbound,
+        client_address: address("10.0.0.5:33333"),
+        other_client_addresses: others
+            .iter()
+            .map(|other| other.map(|text| text.parse().unwrap()))
+            .collect(),
+        ..direct("backend:9000", "10.7.0.1:9000")
+    };
+    for (others, expect) in [
+        (&[Some("10.1.0.9")][..], "inbound approved gateway_source"),
+        (&[Some("192.168.1.9")], "inbound shadow no_gateway"),
+        (&[None], "inbound shadow no_gateway"),
+    ] {
+        check(&format!("{others:?}"), &inbound(others), expect);
+    }
+    check(
+        "from an address of this very host, by nobody knows whom",
+        &Facts {
+            host_addresses: vec!["10.0.0.5".parse().unwrap()],
+            ..inbound(&[])
+        },
+        "inbound shadow no_gateway",
+    );
+}
+
+#[test]
+fn every_process_that_answers_must_be_the_gateways() {
+    let answered = |others: &[Option<&str>]| Facts {
+        host: "lab-1".to_owned(),
+        base_route: BaseRoute::Local,
+        server_user: some("gateway-svc"),
+        other_server_users: others.iter().map(|user| user.and_then(some)).collect(),
+        path: some("/mcp"),
+        ..direct("127.0.0.1:9200", "127.0.0.1:9200")
+    };
+    let unexpected = "local unknown gateway_process_not_expected";
+    for (others, expect) in [
+        (&[][..], "gateway approved gateway"),
+        (&[Some("root")], "gateway approved gateway"),
+        (&[Some("mallory")], unexpected),
+        (&[Some("root"), None], unexpected),
+    ] {
+        check(&format!("{others:?}"), &answered(others), expect);
+    }
 }
 
 #[test]
@@ -884,11 +1099,12 @@ fn any_facts() -> impl Strategy<Value = Facts> {
         prop::option::of(sockets()),
         prop::collection::vec(sockets(), 0..3),
         prop::collection::vec(sockets(), 0..3),
+        prop::collection::vec(prop::option::of(sockets()), 0..3),
     );
     (route, transport, words, places, any::<u64>()).prop_map(
         |(base_route, transport, words, places, time_unix_ns)| {
             let (authority, sni, path, host, endpoint) = words;
-            let (server_address, client_address, client_serves, server_serves) = places;
+            let (server_address, client_address, client_serves, server_serves, others) = places;
             Facts {
                 host,
                 time_unix_ns,
@@ -901,6 +1117,8 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                 client_address,
                 client_serves,
                 server_serves,
+                other_server_addresses: others.clone(),
+                others_serve: others,
                 server_key: endpoint.clone(),
                 endpoint,
                 ..Facts::default()
@@ -924,13 +1142,16 @@ proptest! {
             prop_assert!(!facts.client_serves.is_empty() || facts.base_route == BaseRoute::Inbound);
             return Ok(());
         }
-        let ip = facts.server_address.map(|a| a.ip().to_canonical().to_string()).unwrap_or_default();
+        let ips: Vec<String> = facts
+            .server_addresses()
+            .map(|a| a.map(|a| a.ip().to_string()).unwrap_or_default())
+            .collect();
         let names: Vec<_> = facts.authority.iter().chain(&facts.sni).collect();
         prop_assert!(facts.authority.as_deref().is_none_or(|a| !a.contains(',')));
         prop_assert!(facts.path.as_deref().is_none_or(|p| p.starts_with('/')));
         match j.gateway.as_deref() {
             Some("main") => {
-                prop_assert!(ip == "10.0.0.5" || ip.starts_with("10.1."));
+                prop_assert!(ips.iter().all(|ip| ip == "10.0.0.5" || ip.starts_with("10.1.")));
                 prop_assert!(!names.is_empty());
                 prop_assert!(names.iter().all(|n| n.to_lowercase().starts_with("gw.corp.example")));
             }

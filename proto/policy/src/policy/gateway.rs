@@ -46,6 +46,8 @@ pub(crate) enum Claim {
     WrongUser,
     /// Something of the session is this gateway's, but it wrote several names.
     SeveralNames,
+    /// The name is this gateway's, and some of the addresses that it went to, but not all.
+    SeveralAddresses,
     NameWithoutAddress,
     AddressNotSeen,
     AddressWithoutName,
@@ -58,7 +60,7 @@ pub(crate) enum Claim {
 enum Match {
     Agrees,
     Differs,
-    /// Bears the name, but not wholly: one name of the session agrees, another does not, or the port differs.
+    /// Not wholly: one name or address of the session agrees, another does not, or the port of a name differs.
     Partly,
     NotSeen,
 }
@@ -71,10 +73,13 @@ impl Gateway {
             return Claim::Nothing;
         }
         match (self.name_match(facts), self.address_match(facts)) {
-            (Match::Partly, _) | (_, Match::Agrees) if facts.has_several_names() => {
+            (Match::Partly, _) | (_, Match::Agrees | Match::Partly)
+                if facts.has_several_names() =>
+            {
                 Claim::SeveralNames
             }
             (Match::Agrees, Match::Agrees) => self.detail_claim(facts),
+            (Match::Agrees | Match::Partly, Match::Partly) => Claim::SeveralAddresses,
             (Match::Agrees | Match::Partly, Match::Differs) => Claim::NameWithoutAddress,
             (Match::Agrees | Match::Partly, Match::NotSeen) => Claim::AddressNotSeen,
             (Match::Differs | Match::Partly, Match::Agrees) => Claim::AddressWithoutName,
@@ -93,7 +98,9 @@ impl Gateway {
         if !self.certificate_keys.is_empty() && key.is_some_and(|k| !listed(k)) {
             return Claim::CertificateMismatch;
         }
-        if answers_here(facts) && !self.runs_as(facts.server_user.as_deref()) {
+        let runs_as = |user: &Option<String>| self.runs_as(user.as_deref());
+        let expected = runs_as(&facts.server_user) && facts.other_server_users.iter().all(runs_as);
+        if answers_here(facts) && !expected {
             return Claim::WrongUser;
         }
         if facts.paths().iter().any(|path| !self.lists_path(path)) {
@@ -154,9 +161,8 @@ impl Gateway {
             return Match::Agrees;
         }
         // Another port of the gateway's machine is another server, and no claim to be the gateway.
-        let elsewhere = facts
-            .server_address
-            .is_none_or(|a| !self.addresses.iter().any(|net| net.holds(a.ip())));
+        let here = |a: SocketAddr| self.addresses.iter().any(|net| net.holds(a.ip()));
+        let elsewhere = facts.server_addresses().any(|a| !a.is_some_and(here));
         let bears_name = self.names.iter().any(|n| n.host == authority.host)
             && matches!(&authority.host, Host::Name(name) if name != "localhost");
         if bears_name && elsewhere {
@@ -166,8 +172,22 @@ impl Gateway {
         }
     }
 
+    /// All addresses that the session went to must agree: a client may send any request of it anywhere.
     fn address_match(&self, facts: &Facts) -> Match {
-        let Some(address) = facts.server_address.map(canonical) else {
+        let mut all = facts
+            .server_addresses()
+            .map(|address| self.one_address_match(address, facts));
+        let first = all.next().unwrap_or(Match::NotSeen);
+        all.fold(first, |one, other| match (one, other) {
+            (Match::Agrees, Match::Agrees) => Match::Agrees,
+            (Match::Agrees | Match::Partly, _) | (_, Match::Agrees) => Match::Partly,
+            (Match::NotSeen, Match::NotSeen) => Match::NotSeen,
+            _ => Match::Differs,
+        })
+    }
+
+    fn one_address_match(&self, address: Option<SocketAddr>, facts: &Facts) -> Match {
+        let Some(address) = address else {
             return Match::NotSeen;
         };
         if self.listed_at(address, &facts.host) {
@@ -211,9 +231,28 @@ impl Gateway {
     }
 
     /// Whether the session's client is this gateway's own process: it listens where the gateway is, and runs as
-    /// its user where the policy says which that is.
+    /// its user where the policy says which that is. Without that, nobody else may listen where it could be.
     pub(crate) fn is_process(&self, facts: &Facts) -> bool {
-        self.listens(facts) && self.runs_as(facts.user.as_deref())
+        self.listens(facts) && self.runs_as(facts.user.as_deref()) && !self.is_contested(facts)
+    }
+
+    /// Whether the session's client listens where the gateway could be, and so does another process, and the policy does
+    /// not tell which of them it is.
+    pub(crate) fn is_contested(&self, facts: &Facts) -> bool {
+        let own = facts.client_serves.iter().copied().map(canonical);
+        let others = facts.others_serve.iter().copied().flatten();
+        let all: Vec<SocketAddr> = own.clone().chain(others).collect();
+        // An address that two processes share (`SO_REUSEPORT`, or one socket) is one server: the kernel lets no other user
+        // have it.
+        let is_rival = |other: SocketAddr| {
+            !own.clone().any(|own| own == other) && self.serves(other, &all, facts)
+        };
+        self.users.is_empty()
+            && self.listens(facts)
+            && facts
+                .others_serve
+                .iter()
+                .any(|other| other.map(canonical).is_none_or(is_rival))
     }
 
     /// Whether the session's client listens where the gateway is, but not as its user.
@@ -227,49 +266,56 @@ impl Gateway {
     }
 
     fn listens(&self, facts: &Facts) -> bool {
+        let others: Vec<SocketAddr> = facts.others_serve.iter().copied().flatten().collect();
         facts.base_route != BaseRoute::Inbound
             && facts
                 .client_serves
                 .iter()
-                .any(|&socket| self.serves(canonical(socket), facts))
+                .any(|&socket| self.serves(canonical(socket), &others, facts))
     }
 
-    /// A socket on the wildcard address counts for a loopback address of the gateway, and for others
-    /// only where they are known to be this host's.
-    fn serves(&self, socket: SocketAddr, facts: &Facts) -> bool {
-        if !socket.ip().is_unspecified() {
-            return self.listed_at(socket, &facts.host);
-        }
+    /// Whether a listening socket takes connections to the gateway; `others`: sockets of other processes. Beside loopback
+    /// only addresses count that are known to be this host's: anybody may listen on the address of another one
+    /// (`IP_FREEBIND`, ip(7)).
+    fn serves(&self, socket: SocketAddr, others: &[SocketAddr], facts: &Facts) -> bool {
         let own = facts
             .host_addresses
             .iter()
             .copied()
             .chain(facts.client_address.map(|a| a.ip()))
             .map(|ip| ip.to_canonical());
+        if !socket.ip().is_unspecified() {
+            let here = socket.ip().is_loopback() || own.into_iter().any(|ip| ip == socket.ip());
+            return here && self.listed_at(socket, &facts.host);
+        }
         let loopbacks = self
             .addresses
             .iter()
             .filter(|n| n.is_loopback())
             .filter_map(Network::single);
         own.chain(loopbacks)
-            .filter(|ip| socket.is_ipv6() || ip.is_ipv4())
+            .filter(|ip| takes(socket, *ip, others))
             .any(|ip| self.listed_at(SocketAddr::new(ip, socket.port()), &facts.host))
     }
 
-    /// Whether an inbound session comes from this gateway. Loopback never does: every process has it.
+    /// Whether an inbound session comes from this gateway, with all of its connections. Loopback and the host's own
+    /// addresses never do: every process here has them.
     pub(crate) fn is_source(&self, facts: &Facts) -> bool {
         let from = |ip: IpAddr| {
+            let ip = ip.to_canonical();
             let nets = if self.sources.is_empty() {
                 &self.addresses
             } else {
                 &self.sources
             };
-            !ip.is_loopback() && nets.iter().any(|net| net.holds(ip))
+            !ip.is_loopback() && !facts.is_own(ip) && nets.iter().any(|net| net.holds(ip))
         };
         facts.base_route == BaseRoute::Inbound
+            && facts.client_address.is_some_and(|a| from(a.ip()))
             && facts
-                .client_address
-                .is_some_and(|a| from(a.ip().to_canonical()))
+                .other_client_addresses
+                .iter()
+                .all(|ip| ip.is_some_and(from))
     }
 
     /// Whether the policy itself says that the session's server is behind this gateway.
@@ -316,15 +362,22 @@ impl Gateway {
 
 /// Whether the server's end is on this very host, by the kernel's word: then its process can be known.
 fn answers_here(facts: &Facts) -> bool {
-    let own = |address: SocketAddr| {
-        let ip = address.ip().to_canonical();
-        ip.is_loopback()
-            || facts
-                .host_addresses
-                .iter()
-                .any(|own| own.to_canonical() == ip)
-    };
-    facts.base_route != BaseRoute::Bridge && facts.server_address.is_some_and(own)
+    let own = |address: SocketAddr| address.ip().is_loopback() || facts.is_own(address.ip());
+    facts.base_route != BaseRoute::Bridge && facts.server_addresses().flatten().any(own)
+}
+
+/// Whether a socket on the wildcard address takes connections to `ip`. One of IPv6 mostly takes IPv4, too, but for
+/// `IPV6_V6ONLY` (ipv6(7)). That is not told of a socket; but only then can somebody else listen on its port on any address
+/// of IPv4. Where nobody does, whoever has it could as well have listened there.
+fn takes(socket: SocketAddr, ip: IpAddr, others: &[SocketAddr]) -> bool {
+    if socket.is_ipv4() || ip.is_ipv6() {
+        return socket.is_ipv4() == ip.is_ipv4();
+    }
+    !others
+        .iter()
+        .copied()
+        .map(canonical)
+        .any(|other| other.is_ipv4() && other.port() == socket.port())
 }
 
 /// No dot segments and no encoded ones: what a server makes of those is not for a pattern to know.

@@ -4,7 +4,7 @@ use super::Http;
 use super::content::{Content, Hope};
 use super::exchange::Exchange;
 use super::place::{self, Place, SessionIdDigest};
-use crate::event::{LossReason, ProcessKey, UnixNs};
+use crate::event::{LossReason, UnixNs};
 use crate::flow::{FlowId, FlowTable, Side};
 use crate::mcp::message::{Kind, Message, Parsed, excerpt, parse};
 use crate::mcp::session::{ExchangeKey, Session, SessionNumber};
@@ -61,10 +61,12 @@ impl Http {
         if let Some(session) = sessions.change(number) {
             session.last_seen = session.last_seen.max(time);
             if let Some(flow) = flows.get(key.0) {
-                let server = flow.process(exchange.client.other());
-                session.server = ProcessKey::latest(server, session.server);
-                let client = flow.process(exchange.client);
-                session.client = ProcessKey::latest(client, session.client);
+                let tuple = flow.tuple_of(exchange.client);
+                session.meet(
+                    flow.process(exchange.client),
+                    flow.process(exchange.client.other()),
+                    tuple.map(|tuple| (tuple.local, tuple.remote)),
+                );
             }
             if accepted {
                 witness(session, marks);

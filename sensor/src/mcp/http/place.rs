@@ -122,8 +122,7 @@ impl Place {
 
     /// Writes into a session where it goes.
     pub(super) fn describe(&self, session: &mut Session) {
-        session.client = ProcessKey::latest(self.client, session.client);
-        session.server = ProcessKey::latest(self.server, session.server);
+        session.meet(self.client, self.server, self.addresses);
         let http = &mut session.http;
         http.flow = Some(self.flow);
         http.client = self.addresses.map(|(client, _)| client).or(http.client);

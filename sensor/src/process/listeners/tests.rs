@@ -245,3 +245,50 @@ fn what_is_over_makes_no_place() {
     let again = listeners.seen(place("127.0.0.1:80"), process(2), &["/mcp".into()], false);
     assert_eq!(again, Some(place("127.0.0.1:80")));
 }
+
+#[test]
+fn who_listens_beside_a_process() {
+    let mut listeners = Listeners::default();
+    open(&mut listeners, key(1), "127.0.0.1:80", 1);
+    listeners.fork(process(1), process(2));
+    open(&mut listeners, key(2), "[::]:80", 3);
+    open(&mut listeners, key(3), "127.0.0.1:81", 3);
+    let elsewhere = Found {
+        key: key(4),
+        place: Some(Place::tcp(at("127.0.0.2:80"), 7)),
+        process: process(3),
+        opened: None,
+    };
+    listeners.open(7, elsewhere);
+    let others = |listeners: &Listeners, own: &[u32]| {
+        let own: BTreeSet<ProcessKey> = own.iter().map(|pid| process(*pid)).collect();
+        let serves: Vec<SocketAddr> = own.iter().flat_map(|own| listeners.of(*own)).collect();
+        listeners.others(&own, &serves)
+    };
+    assert_eq!(others(&listeners, &[1, 2]), [Some(at("[::]:80"))]);
+    // A socket that a child has, too, is the same.
+    assert_eq!(others(&listeners, &[1]), [Some(at("[::]:80"))]);
+    assert_eq!(others(&listeners, &[3]), [Some(at("127.0.0.1:80"))]);
+    assert!(others(&listeners, &[4]).is_empty());
+    // Handed a socket by its parent, which still has it: it answers there.
+    open(&mut listeners, key(5), "0.0.0.0:82", 1);
+    listeners.serves(at("127.0.0.1:82"), process(4));
+    assert!(others(&listeners, &[4]).is_empty());
+    for inode in 100..300 {
+        open(
+            &mut listeners,
+            key(inode),
+            &format!("127.0.1.{}:80", inode - 100),
+            5,
+        );
+    }
+    let many = others(&listeners, &[1]);
+    assert_eq!((many.len(), many.last()), (OTHERS_MAX + 1, Some(&None)));
+    for pid in 1..6 {
+        listeners.exit(process(pid));
+    }
+    for inode in 1..300 {
+        listeners.gone(key(inode));
+    }
+    assert!(listeners.places.is_empty());
+}
